@@ -43,6 +43,92 @@ export interface Config {
   readonly servers: ReadonlyMap<string, ServerConfig>;
   /** Where the sealing key (and, with OAuth, the state) lives. */
   readonly persistenceDir: string;
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  /** What strangers see at `/`; `off` is 404. */
+  readonly startPage: "private" | "public" | "off";
+  readonly limits: Limits;
+  readonly auditFile: string | undefined;
+  readonly aggregate: AggregateConfig;
+  readonly groups: ReadonlyMap<string, GroupConfig>;
+  /** Local logins, `mcpProxy.users` and `options.oauth2.users` together. */
+  readonly users: ReadonlyMap<string, UserConfig>;
+  readonly usersFile: string | undefined;
+  /** Key to who it is. Placeholder keys are already taken out; undefined: no API keys are configured. */
+  readonly apiKeys: ReadonlyMap<string, ApiKeyConfig> | undefined;
+  readonly apiKeysFile: string | undefined;
+  readonly identityProvider: IdentityProviderConfig | undefined;
+  /** The authorization server's settings where at least one endpoint enables it. */
+  readonly oauth: OAuthConfig | undefined;
+  /** `MCP_DISABLE_AUTH`: the operator wants env mode open. */
+  readonly authDisabled: boolean;
+  /** First delay before a server that ended is started again. */
+  readonly restartDelayMs: number;
+}
+
+/** 0: no limit. */
+export interface Limits {
+  readonly requestsPerMinute: number;
+  readonly concurrent: number;
+}
+
+export interface AggregateConfig {
+  readonly enabled: boolean;
+  readonly separator: string;
+  /** Names get a prefix also where only one server is configured. */
+  readonly prefixSingle: boolean;
+  /** Resources are listed as `scheme://server/rest` instead of with their own URI. */
+  readonly resourcesByServer: boolean;
+}
+
+export interface GroupConfig {
+  readonly name: string;
+  readonly servers: readonly string[];
+  /** Patterns `server:tool`; undefined: all tools of its servers. */
+  readonly tools: readonly string[] | undefined;
+  /** Undefined: a caller reaches those servers whose own endpoint would accept the same credential. */
+  readonly options: { readonly authTokens: readonly string[] | undefined; readonly oauth: boolean } | undefined;
+}
+
+export interface UserConfig {
+  /** Plain text or a bcrypt hash; undefined: only a provider can log this user in. */
+  readonly password: string | undefined;
+  /** Patterns `server:tool`; undefined: everything. */
+  readonly allowedTools: readonly string[] | undefined;
+  readonly deniedTools: readonly string[];
+  readonly roles: readonly string[];
+  readonly email: string | undefined;
+  readonly limits: Limits | undefined;
+}
+
+export interface ApiKeyConfig {
+  readonly clientId: string;
+  /** Patterns `server:tool`. */
+  readonly scopes: readonly string[];
+}
+
+export interface IdentityProviderConfig {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly clientSecret: string | undefined;
+  readonly audience: string | undefined;
+  readonly scopes: readonly string[];
+  readonly jwksUri: string | undefined;
+}
+
+export interface OAuthConfig {
+  /** Addresses and CIDR ranges that may register clients, or the preset `claude`; empty: any. */
+  readonly allowedIPs: readonly string[];
+  readonly tokenExpirationMs: number;
+  readonly refreshTokenExpirationMs: number;
+  readonly registrationsPerMinute: number;
+  readonly templateDir: string;
+  /** Beside the official callbacks and loopback. */
+  readonly allowedRedirectURIs: readonly string[];
+  readonly clientIdMetadata: {
+    readonly enabled: boolean;
+    readonly allowedHosts: readonly string[];
+    readonly allowPrivateNetwork: boolean;
+  };
 }
 
 export type ListenAddress =
@@ -77,6 +163,13 @@ export interface ServerConfig {
   readonly toolFilter: ToolFilter | undefined;
   /** Any name with a slash: the part after the first slash is a secret and never shown. */
   readonly displayName: string;
+  /** First part of its names on an aggregate; undefined: the server's name. */
+  readonly prefix?: string | undefined;
+  /** OAuth protects this server's own endpoint. */
+  readonly oauth?: boolean;
+  readonly limits?: Limits | undefined;
+  /** It cannot be started as configured: its endpoint exists and answers with this reason, `target` is meaningless. */
+  readonly invalid?: { readonly message: string } | undefined;
 }
 
 export interface StdioTarget {
@@ -99,6 +192,15 @@ export interface HttpTarget {
   /** Headers of the client (lower case) that travel to this upstream. */
   readonly forwardHeaders: readonly string[];
   readonly verifyTls: boolean;
+  /** The proxy itself gets tokens for this upstream (RFC 6749 section 4.4). */
+  readonly oauth?: ClientCredentials | undefined;
+}
+
+export interface ClientCredentials {
+  readonly clientId: string;
+  readonly clientSecret: string;
+  readonly tokenUrl: string;
+  readonly scope: string | undefined;
 }
 
 export interface ToolFilter {

@@ -1,0 +1,50 @@
+/** How long and how often each thing is measured. */
+export interface Plan {
+  /** Interleaved rounds (echo, minimal, ours, echo, ...) of everything that runs against standing servers. */
+  rounds: number;
+  callSeconds: number;
+  warmSeconds: number;
+  latencyCalls: number;
+  starts: number;
+  sessions: number;
+  warmSessions: number;
+  touches: number;
+  settleMs: number;
+  wrk: boolean;
+  /** After this the whole run is ended: a benchmark that hangs must not hang its caller. */
+  deadlineSeconds: number;
+}
+
+export const CONNECTIONS = 32;
+/** Large answers and streams are measured with few clients, so that memory in flight does not decide. */
+export const HEAVY_CONNECTIONS = 4;
+/** wrk's own default would be 2 threads; one leaves a core of a small machine to what is measured. */
+export const WRK_THREADS = 1;
+
+export const FULL: Plan = {
+  rounds: 5,
+  callSeconds: 3,
+  warmSeconds: 0.5,
+  latencyCalls: 3_000,
+  starts: 10,
+  sessions: 10_000,
+  warmSessions: 1_000,
+  touches: 5,
+  settleMs: 2_000,
+  wrk: true,
+  deadlineSeconds: 540,
+};
+
+export const QUICK: Plan = {
+  rounds: 3,
+  callSeconds: 1,
+  warmSeconds: 0.3,
+  latencyCalls: 1_000,
+  starts: 5,
+  sessions: 1_000,
+  warmSessions: 200,
+  touches: 3,
+  settleMs: 800,
+  wrk: false,
+  deadlineSeconds: 150,
+};

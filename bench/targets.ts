@@ -1,0 +1,159 @@
+import { writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+
+import { type Destination, TOKEN } from "./client.ts";
+import { type Child, commandFor, type Processes } from "./processes.ts";
+
+export const TARGET_NAMES = ["echo", "minimal", "ours"] as const;
+export type TargetName = (typeof TARGET_NAMES)[number];
+
+/** A running server that load can be sent to. */
+export interface Target {
+  name: TargetName;
+  pid: number;
+  destination: Destination;
+  /** From the start of the process to its first answer. */
+  startMs: number;
+  stop: () => Promise<void>;
+}
+
+export interface TargetOptions {
+  /** The program to measure: a binary, or the TypeScript file it is built from. */
+  proxy: string;
+  /** false: the proxy serves nothing, as for its start and its memory at rest. */
+  upstream: boolean;
+}
+
+const here = import.meta.dir;
+const CHILD = join(here, "child.ts");
+const READY_DEADLINE_MS = 20_000;
+
+/** Starts one of the three and waits until it answers. @throws Error with the end of its stderr when it does not. */
+export function startTarget(processes: Processes, name: TargetName, options: TargetOptions): Promise<Target> {
+  switch (name) {
+    case "echo":
+      return startReference(processes, name, [process.execPath, join(here, "echo.ts")]);
+    case "minimal":
+      return startReference(processes, name, [process.execPath, join(here, "minimal-relay.ts"), CHILD]);
+    case "ours":
+      return startProxy(processes, options);
+  }
+}
+
+async function startReference(processes: Processes, name: TargetName, command: string[]): Promise<Target> {
+  const began = performance.now();
+  const child = processes.start(command);
+  const port = Number(await firstLine(child));
+  await answers(child, port, "/livez", 1);
+  const startMs = performance.now() - began;
+  const destination = { port, path: "/", session: false };
+  return { name, pid: child.pid, destination, startMs, stop: () => processes.stop(child) };
+}
+
+async function startProxy(processes: Processes, options: TargetOptions): Promise<Target> {
+  const command = commandFor(resolve(options.proxy));
+  const port = freePort();
+  // A home of its own: the proxy keeps its key there, and a benchmark must not touch the user's.
+  const home = processes.folder();
+  const config = join(home, "config.json");
+  writeFileSync(config, JSON.stringify(configuration(port, options.upstream)));
+  const began = performance.now();
+  const child = processes.start([...command, "--config", config], {
+    cwd: home,
+    env: { HOME: home, PATH: process.env["PATH"] ?? "" },
+    keepStderr: true,
+  });
+  const output = Promise.all([lastText(child.stdout), lastText(child.stderr)]);
+  const stop = async (): Promise<void> => {
+    await processes.stop(child);
+    processes.remove(home);
+  };
+  try {
+    await answers(child, port, "/livez", 1);
+    const startMs = performance.now() - began;
+    if (options.upstream) await answers(child, port, "/readyz", 20);
+    const destination = { port, path: "/bench/mcp", session: true };
+    return { name: "ours", pid: child.pid, destination, startMs, stop };
+  } catch (error) {
+    await stop();
+    throw new Error(`${(error as Error).message}\n${(await output).join("\n")}`, { cause: error });
+  }
+}
+
+function configuration(port: number, upstream: boolean): unknown {
+  const bench = {
+    command: process.execPath,
+    args: [CHILD],
+    options: { toolFilter: { mode: "block", list: ["nothing"] } },
+  };
+  return {
+    mcpProxy: {
+      name: "bench",
+      version: "1.0.0",
+      addr: `127.0.0.1:${port}`,
+      options: { authTokens: [TOKEN] },
+    },
+    mcpServers: upstream ? { bench } : {},
+  };
+}
+
+function freePort(): number {
+  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = probe;
+  probe.stop(true);
+  return port;
+}
+
+/** Asks until the answer is 200, a new connection each time and `pauseMs` between. */
+async function answers(child: Child, port: number, path: string, pauseMs: number): Promise<void> {
+  const deadline = performance.now() + READY_DEADLINE_MS;
+  let last = "nothing listened";
+  while (performance.now() < deadline) {
+    if (child.exitCode !== null) throw new Error(`it ended with code ${child.exitCode} before it answered ${path}`);
+    try {
+      last = await ask(port, path);
+      if (last.startsWith("HTTP/1.1 200")) return;
+    } catch (error) {
+      last = (error as Error).message;
+    }
+    await Bun.sleep(pauseMs);
+  }
+  throw new Error(`no 200 from ${path} within ${READY_DEADLINE_MS / 1000} s, last: ${last.slice(0, 200)}`);
+}
+
+/** One request on a connection of its own; `fetch` would cost as much as what is measured at a start. */
+function ask(port: number, path: string): Promise<string> {
+  const { promise, resolve: done, reject } = Promise.withResolvers<string>();
+  Bun.connect({
+    hostname: "127.0.0.1",
+    port,
+    socket: {
+      open: (socket) => void socket.write(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`),
+      data: (socket, data) => {
+        done(data.toString("latin1"));
+        socket.end();
+      },
+      close: () => reject(new Error("closed without an answer")),
+      connectError: (_socket, error) => reject(error),
+    },
+  }).catch(reject);
+  return promise;
+}
+
+async function firstLine(child: Child): Promise<string> {
+  let text = "";
+  for await (const chunk of child.stdout) {
+    text += new TextDecoder().decode(chunk);
+    if (text.includes("\n")) return text;
+  }
+  throw new Error("it ended before it said its port");
+}
+
+/** Reads a stream to its end and keeps the last 2,000 characters. */
+async function lastText(stream: ReadableStream<Uint8Array> | undefined): Promise<string> {
+  let text = "";
+  if (stream === undefined) return text;
+  const decoder = new TextDecoder();
+  for await (const chunk of stream) text = (text + decoder.decode(chunk, { stream: true })).slice(-2_000);
+  return text;
+}

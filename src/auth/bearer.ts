@@ -1,0 +1,55 @@
+import { createHash, timingSafeEqual } from "node:crypto";
+import { LRUCache } from "lru-cache";
+import { ANONYMOUS } from "../policy/principal.ts";
+import type { Principal } from "../policy/principal.ts";
+
+/** Accepted headers that are remembered, so that a credential is hashed once and not at each request. */
+const MAX_REMEMBERED = 10_000;
+
+interface Known {
+  readonly digest: Buffer;
+  readonly principal: Principal;
+}
+
+/**
+ * Checks the `Authorization` header of an endpoint that static tokens protect. Both `Bearer T` (RFC 6750 section 2.1)
+ * and the bare `T` count, as the Go program's manual describes its list.
+ */
+export class TokenGate {
+  readonly #known: readonly Known[] | undefined;
+  readonly #accepted = new LRUCache<string, Principal>({ max: MAX_REMEMBERED });
+
+  /** @param tokens undefined: the endpoint is open; an empty list lets nobody in */
+  constructor(tokens: readonly string[] | undefined) {
+    this.#known = tokens?.map((token) => {
+      const digest = digestOf(withoutScheme(token));
+      return { digest, principal: { kind: "token", id: `token:${digest.toString("hex").slice(0, 16)}` } };
+    });
+  }
+
+  get open(): boolean {
+    return this.#known === undefined;
+  }
+
+  /** Who calls with this header; undefined when it lets nobody in here. */
+  check(header: string | null): Principal | undefined {
+    if (this.#known === undefined) return ANONYMOUS;
+    if (header === null) return undefined;
+    const remembered = this.#accepted.get(header);
+    if (remembered !== undefined) return remembered;
+    const digest = digestOf(withoutScheme(header));
+    let found: Principal | undefined;
+    // Digests of equal length, every one of them: the time tells nothing of how much was right, or which one it was.
+    for (const known of this.#known) if (timingSafeEqual(known.digest, digest)) found = known.principal;
+    if (found !== undefined) this.#accepted.set(header, found);
+    return found;
+  }
+}
+
+function withoutScheme(credential: string): string {
+  return credential.trim().replace(/^bearer\s+/i, "");
+}
+
+function digestOf(text: string): Buffer {
+  return createHash("sha256").update(text).digest();
+}

@@ -1,0 +1,118 @@
+import type { Loaded, LoadContext, Overrides, Source } from "../config/context.ts";
+import { loadConfig } from "../config/load.ts";
+import type { Problem } from "../config/problem.ts";
+
+export interface CheckOptions {
+  readonly source: Source;
+  readonly overrides: Overrides;
+  /** One JSON object on stdout, for scripts. */
+  readonly json: boolean;
+  readonly live: boolean;
+}
+
+/** What a command needs of the world. */
+export interface CheckIo {
+  readonly stdout: (text: string) => void;
+  readonly stderr: (text: string) => void;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly home: string | undefined;
+  readonly fetch: LoadContext["fetch"];
+}
+
+/**
+ * Reads a configuration and prints every mistake in it. Nothing is started.
+ * @returns the exit code: 0 good, 1 errors, 2 wrong usage
+ */
+export async function check(options: CheckOptions, io: CheckIo): Promise<number> {
+  if (options.live) {
+    io.stderr("mcp-proxy: check --live is not available in this version\n  Try: mcp-proxy check\n");
+    return 2;
+  }
+  const { env, cwd, home, fetch } = io;
+  const loaded = await loadConfig(options.source, { env, cwd, home, fetch, overrides: options.overrides });
+  if (loaded.found !== "config") {
+    const found =
+      loaded.found === "sse-url"
+        ? "SSE_URL names a server, but there is no configuration to check"
+        : "no configuration was found";
+    if (options.json)
+      io.stdout(
+        `${JSON.stringify({ ok: false, file: null, errors: 1, warnings: 0, problems: [{ severity: "error", message: found }] })}\n`,
+      );
+    else io.stderr(`mcp-proxy: ${found}\n  Try: mcp-proxy check --config FILE\n`);
+    return 1;
+  }
+  io.stdout(options.json ? renderJson(loaded) : renderCheck(loaded));
+  return count(loaded.problems, "error") === 0 ? 0 : 1;
+}
+
+/** The result as text: files, then their problems in order, then the sum. */
+export function renderCheck(loaded: Loaded): string {
+  const lines: string[] = [];
+  const files = new Set(loaded.problems.map((problem) => problem.file));
+  const { config } = loaded;
+  if (config !== undefined) {
+    const groups = config.groups.size === 0 ? "" : `, ${plural(config.groups.size, "group")}`;
+    lines.push(`${printable(config.source)}   ${plural(config.servers.size, "server")}${groups}`);
+    files.add(config.source);
+  }
+  for (const file of files) {
+    if (file !== config?.source) lines.push(printable(file));
+    for (const problem of loaded.problems) if (problem.file === file) lines.push(...checkLines(problem));
+  }
+  for (const note of loaded.notes) lines.push(`  note  ${printable(note)}`);
+  const sum = `${plural(count(loaded.problems, "error"), "error")}, ${plural(count(loaded.problems, "warning"), "warning")}`;
+  return `${[...lines, sum].join("\n")}\n`;
+}
+
+function checkLines(problem: Problem): string[] {
+  const place = problem.line === undefined ? "" : `${problem.line}:${problem.column} `;
+  const lines = [
+    `  ${problem.severity} ${place}${printable(problem.path)}`.trimEnd(),
+    `        ${printable(problem.message)}`,
+  ];
+  if (problem.hint !== undefined) lines.push(`        ${printable(problem.hint)}`);
+  return lines;
+}
+
+function renderJson({ config, problems, notes }: Loaded): string {
+  const [errors, warnings] = [count(problems, "error"), count(problems, "warning")];
+  const servers = config === undefined ? null : [...config.servers.values()].map((server) => server.displayName);
+  const file = config?.source ?? problems[0]?.file ?? null;
+  return `${JSON.stringify({ ok: errors === 0, file, servers, errors, warnings, problems, notes })}\n`;
+}
+
+/**
+ * One problem as `serve` prints it: what, where, why, and what to do.
+ * @example error config.jsonc:14:20  mcpServers.github.command: expected a string, got a number
+ */
+export function renderProblem(problem: Problem): string {
+  const place = problem.line === undefined ? problem.file : `${problem.file}:${problem.line}:${problem.column}`;
+  const label = problem.severity === "error" ? "error" : "warn ";
+  const path = problem.path === "" ? "" : `${problem.path}: `;
+  const first = `${label} ${printable(place)}   ${printable(path + problem.message)}`;
+  return problem.hint === undefined ? first : `${first}\n      ${printable(problem.hint)}`;
+}
+
+/** Problems of a configuration that could not be used, or warnings of one that could. */
+export function renderProblems(problems: readonly Problem[]): string {
+  return problems.map((problem) => `${renderProblem(problem)}\n`).join("");
+}
+
+/** Names in a file may hold escape sequences that would rewrite the terminal. */
+function printable(text: string): string {
+  // oxlint-disable-next-line no-control-regex
+  return text.replace(
+    /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
+    (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+function count(problems: readonly Problem[], severity: Problem["severity"]): number {
+  return problems.filter((problem) => problem.severity === severity).length;
+}
+
+function plural(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,55 @@
+import { FLAGS } from "./flags.ts";
+import type { Flag, Section } from "./flags.ts";
+
+/** One screen, by task. It names only what works. */
+export const HELP = `mcp-proxy puts MCP servers on the network, safely.
+
+  mcp-proxy --config FILE|URL      serve everything in a configuration
+  mcp-proxy check --config FILE    look for mistakes in it, start nothing
+
+Commands   check   help
+Options    -c, --config FILE|URL   --host ADDRESS   --port N   --watch   --insecure
+           --log-level LEVEL   --log-format pretty|json   --version   -h, --help
+           (mcp-proxy help all: every flag, with the older spellings)
+
+Without --config: MCP_CONFIG_PATH, else config.json, config.jsonc or mcp_config.json
+of the working directory.
+
+Examples
+  mcp-proxy --config config.jsonc --port 9090
+  mcp-proxy --config https://example.com/config.json
+  mcp-proxy check --config config.jsonc --json
+
+A configuration   { "mcpServers": { "time": { "command": "uvx", "args": ["mcp-server-time"] } } }
+In an editor      "$schema": "./config.schema.json" in the file completes keys
+`;
+
+const TITLES: Readonly<Record<Section, string>> = {
+  configuration: "Configuration",
+  listening: "Listening",
+  servers: "Servers on the command line",
+  remote: "A remote server on the command line",
+  log: "Log",
+  other: "Other",
+};
+
+/** Every flag with its older spellings. */
+export function helpAll(): string {
+  const sections = (Object.keys(TITLES) as Section[]).map((section) => {
+    const flags = FLAGS.filter((flag) => flag.section === section);
+    return `${TITLES[section]}\n${flags.map(flagLine).join("\n")}\n`;
+  });
+  return `${HELP}
+Every flag. Long names work with one dash or two, and with "=" or a blank (-config x, --config=x).
+Switches take =true and =false, and --no-NAME. Flags count before "--" wherever they stand; what follows "--" is the
+command's own.
+
+${sections.join("\n")}`;
+}
+
+function flagLine(flag: Flag): string {
+  const short = flag.short === undefined ? "" : `${flag.short}, `;
+  const usage = `${short}--${flag.name}${flag.argument === undefined ? "" : ` ${flag.argument}`}`;
+  const gap = usage.length < 34 ? " ".repeat(36 - usage.length) : `\n${" ".repeat(38)}`;
+  return `  ${usage}${gap}${flag.help}`;
+}

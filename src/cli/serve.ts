@@ -1,0 +1,111 @@
+import type { Overrides, Source } from "../config/context.ts";
+import type { Config } from "../config/config.ts";
+import { loadConfig } from "../config/load.ts";
+import { Daemon } from "../daemon.ts";
+import { loadSealingKeys } from "../store/sealing-key.ts";
+import type { SealingKeys } from "../store/sealing-key.ts";
+import { systemClock } from "../telemetry/clock.ts";
+import { createLog } from "../telemetry/create-log.ts";
+import type { Log } from "../telemetry/log.ts";
+import { renderProblem } from "./check.ts";
+import type { CheckIo } from "./check.ts";
+import { HELP } from "./help.ts";
+import { listenFailure } from "./listen-failure.ts";
+
+export interface ServeOptions {
+  readonly source: Source;
+  readonly overrides: Overrides;
+  readonly warnings: readonly string[];
+}
+
+export interface ServeIo extends CheckIo {
+  readonly version: string;
+  /** Whether standard output is a terminal that wants colours. */
+  readonly colour: boolean;
+  readonly terminal: boolean;
+  /** Calls at SIGINT or SIGTERM, each time. */
+  readonly onStop: (call: () => void) => void;
+}
+
+/**
+ * Serves everything in a configuration until it is told to stop.
+ * @returns the exit code
+ */
+export async function serve(options: ServeOptions, io: ServeIo): Promise<number> {
+  const { env, cwd, home, fetch } = io;
+  const loaded = await loadConfig(options.source, { env, cwd, home, fetch, overrides: options.overrides });
+  if (loaded.found !== "config") {
+    io.stdout(HELP);
+    return 1;
+  }
+  for (const problem of loaded.problems) io.stderr(renderProblem(problem));
+  const { config } = loaded;
+  if (config === undefined) return 1;
+
+  const format = config.log.format === "auto" ? (io.terminal ? "pretty" : "json") : config.log.format;
+  const log = createLog({ level: config.log.level, format, colour: io.colour, descriptor: 1 });
+  for (const note of [...loaded.notes, ...options.warnings]) log.info({}, note);
+  let keys: SealingKeys;
+  try {
+    keys = loadSealingKeys(loaded.env["MCP_PROXY_SECRET"], loaded.env["MCP_PROXY_SECRET_OLD"], config.persistenceDir);
+  } catch (error) {
+    io.stderr(`mcp-proxy: ${error instanceof Error ? error.message : String(error)}\n`);
+    return 1;
+  }
+  if (keys.warning !== undefined) log.warn({}, keys.warning);
+  return await run(config, keys, log, io);
+}
+
+async function run(config: Config, keys: SealingKeys, log: Log, io: ServeIo): Promise<number> {
+  const ended = Promise.withResolvers<number>();
+  const daemon = new Daemon(config, {
+    log,
+    keys,
+    clock: systemClock,
+    random: Math.random,
+    version: io.version,
+    onPanic: (server, reason) => {
+      io.stderr(`mcp-proxy: server "${server}" cannot be started, and panicIfInvalid asks to end then: ${reason}\n`);
+      ended.resolve(1);
+    },
+  });
+  let stops = 0;
+  io.onStop(() => {
+    stops++;
+    // Asked twice, it does not wait for anybody any more; the watchdog ends what is left.
+    if (stops > 1) ended.resolve(0);
+    else void daemon.stop().then(() => ended.resolve(0));
+  });
+  let url: string;
+  try {
+    ({ url } = daemon.start());
+  } catch (error) {
+    io.stderr(`mcp-proxy: ${listenFailure(config.listen, error)}\n`);
+    await daemon.stop();
+    return 1;
+  }
+  announce(config, url, log);
+  const code = await ended.promise;
+  if (code !== 0) await daemon.stop();
+  return code;
+}
+
+/** Final URLs, whole, ready to copy. */
+function announce(config: Config, url: string, log: Log): void {
+  const local = url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "127.0.0.1").replace(/\/$/, "");
+  const base = (config.baseURL ?? local) + config.pathPrefix;
+  log.info({ servers: config.servers.size, source: config.source }, `listening on ${url}`);
+  for (const server of config.servers.values()) {
+    const shown = server.displayName === server.name ? server.name : `${server.displayName}/…`;
+    log.info({ server: server.displayName }, `${shown} is at ${base}/${shown}/mcp`);
+  }
+  const open = [...config.servers.values()].filter((server) => server.authTokens === undefined);
+  if (open.length > 0 && !isLoopback(config)) {
+    const names = open.map((server) => server.displayName).join(", ");
+    log.warn({}, `anyone who reaches this address can use: ${names}. Protect them with authTokens, or listen on 127.0.0.1`);
+  }
+}
+
+function isLoopback({ listen }: Config): boolean {
+  return listen.kind === "unix" || listen.host === "localhost" || listen.host === "::1" || listen.host.startsWith("127.");
+}

@@ -1,0 +1,143 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { z } from "zod";
+import type { ApiKeyConfig, IdentityProviderConfig } from "./config.ts";
+import { Document } from "./document.ts";
+import { expandValue } from "./expand.ts";
+import { Problems } from "./problem.ts";
+import type { Problem } from "./problem.ts";
+import { apiKeys as apiKeysSchema } from "./schema-options.ts";
+import { validate } from "./validate.ts";
+
+/** What the variables of the two Python programs say about who may come in. */
+export interface EnvironmentAccess {
+  readonly apiKeys: ReadonlyMap<string, ApiKeyConfig> | undefined;
+  readonly apiKeysFile: string | undefined;
+  readonly usersFile: string | undefined;
+  readonly identityProvider: IdentityProviderConfig | undefined;
+  readonly authDisabled: boolean;
+  readonly problems: readonly Problem[];
+}
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+export function isYes(value: string | undefined): boolean {
+  return /^(true|1|yes|on)$/i.test((value ?? "").trim());
+}
+
+/** Reads `MCP_API_KEYS`, `MCP_AUTH_PROVIDER`, `AUTH0_*` and the files they name. */
+export function readEnvironmentAccess(env: Environment, cwd: string): EnvironmentAccess {
+  const problems = new Problems("environment");
+  const all: Problem[] = [];
+  const authDisabled = isYes(env["MCP_DISABLE_AUTH"]);
+  const apiKeys = env["MCP_API_KEYS"]?.trim() ? parseApiKeys(env["MCP_API_KEYS"], problems) : undefined;
+  const apiKeysFile = apiKeys === undefined && env["MCP_API_KEYS_PATH"] ? env["MCP_API_KEYS_PATH"] : undefined;
+  if (apiKeysFile !== undefined) all.push(...checkKeyFile(apiKeysFile, cwd));
+  const identityProvider = env["MCP_AUTH_PROVIDER"] ? readProvider(env, cwd, problems, all) : undefined;
+  const usersFile = env["MCP_USERS_PATH"] || (identityProvider === undefined ? undefined : "/data/users.json");
+  return { apiKeys, apiKeysFile, usersFile, identityProvider, authDisabled, problems: [...problems.list, ...all] };
+}
+
+/** `key:client,key:client`; only the first colon separates. */
+function parseApiKeys(text: string, problems: Problems): Map<string, ApiKeyConfig> {
+  const keys = new Map<string, ApiKeyConfig>();
+  text.split(",").forEach((entry, index) => {
+    const trimmed = entry.trim();
+    if (trimmed === "") return;
+    const colon = trimmed.indexOf(":");
+    const key = trimmed.slice(0, Math.max(0, colon)).trim();
+    const clientId = trimmed.slice(colon + 1).trim();
+    if (key === "" || clientId === "") {
+      problems.warning(["MCP_API_KEYS"], `entry ${index + 1} of MCP_API_KEYS is skipped: expected key:client`);
+    } else keys.set(key, { clientId, scopes: ["*"] });
+  });
+  return keys;
+}
+
+function checkKeyFile(file: string, cwd: string): readonly Problem[] {
+  const read = readJson(file, cwd);
+  if ("problems" in read) return read.problems;
+  const { document } = read;
+  // The keys of this file are credentials; below "apiKeys" messages leave them out.
+  const collect = new Problems(file, (path, at) => document.locate(path.slice(1), at));
+  validate(apiKeysSchema, document.value(), collect, ["apiKeys"]);
+  return collect.list;
+}
+
+const REQUIRED = ["AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_AUDIENCE", "MCP_BASE_URL"] as const;
+
+function readProvider(
+  env: Environment,
+  cwd: string,
+  problems: Problems,
+  all: Problem[],
+): IdentityProviderConfig | undefined {
+  if (env["MCP_AUTH_PROVIDER"] !== "oauth_proxy") {
+    problems.error(["MCP_AUTH_PROVIDER"], 'MCP_AUTH_PROVIDER must be "oauth_proxy" or unset');
+    return undefined;
+  }
+  const settings = readAuthConfig(env, cwd, all);
+  const domain = settings.domain ?? env["AUTH0_DOMAIN"];
+  if (!domain && !settings.issuer)
+    problems.error(["AUTH0_DOMAIN"], "AUTH0_DOMAIN is not set", {
+      hint: "the tenant's domain, such as tenant.eu.auth0.com",
+    });
+  const audience = settings.audience ?? env["AUTH0_AUDIENCE"];
+  for (const name of REQUIRED) {
+    if (env[name] || (name === "AUTH0_AUDIENCE" && audience)) continue;
+    problems.error([name], `${name} is not set`, { hint: "MCP_AUTH_PROVIDER=oauth_proxy needs it" });
+  }
+  return {
+    issuer: settings.issuer ?? `https://${domain ?? ""}/`,
+    clientId: env["AUTH0_CLIENT_ID"] ?? "",
+    clientSecret: env["AUTH0_CLIENT_SECRET"],
+    audience,
+    scopes: ["openid", "profile", "email"],
+    jwksUri: settings.jwks_uri,
+  };
+}
+
+const auth0Settings = z.object({
+  domain: z.string().optional(),
+  jwks_uri: z.string().optional(),
+  issuer: z.string().optional(),
+  audience: z.string().optional(),
+});
+const authConfig = z.object({ provider: z.string().optional(), auth0: auth0Settings.optional() });
+
+/** The optional `auth_config.json`; it stands in for variables where it is there. */
+function readAuthConfig(env: Environment, cwd: string, all: Problem[]): z.infer<typeof auth0Settings> {
+  const named = env["MCP_AUTH_CONFIG_PATH"];
+  const read = readJson(named || "/data/auth_config.json", cwd);
+  if ("problems" in read) {
+    if (!read.missing) all.push(...read.problems);
+    return {};
+  }
+  const { document } = read;
+  const collect = new Problems(named || "auth_config.json", (path, at) => document.locate(path, at));
+  const { value, gaps } = expandValue(document.value(), { mode: "braces", env, directory: cwd, home: undefined });
+  for (const gap of gaps) collect.error(gap.path, `${gap.kind} ${gap.name} ${gap.reason}`);
+  const settings = gaps.length === 0 ? validate(authConfig, value, collect).data : undefined;
+  all.push(...collect.list);
+  return settings?.auth0 ?? {};
+}
+
+type Read = { document: Document } | { problems: readonly Problem[]; missing: boolean };
+
+function readJson(file: string, cwd: string): Read {
+  let text: string;
+  try {
+    text = readFileSync(resolve(cwd, file), "utf8");
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? "unknown reason";
+    const collect = new Problems(file);
+    collect.error([], code === "ENOENT" ? "the file does not exist" : `the file cannot be read (${code})`);
+    return { problems: collect.list, missing: code === "ENOENT" };
+  }
+  const parsed = Document.parse(text);
+  if ("errors" in parsed) {
+    const problems = parsed.errors.map((error) => ({ severity: "error", file, path: "", ...error }) as const);
+    return { problems, missing: false };
+  }
+  return { document: parsed.document };
+}

@@ -1,0 +1,106 @@
+import type { Reply } from "../relay/ends.ts";
+import type { Clock } from "../telemetry/clock.ts";
+import type { Beating, Heartbeat } from "./heartbeat.ts";
+import { SseStream } from "./sse-stream.ts";
+
+/** A request that is silent for so long gets its event stream, so that nothing in between gives up. */
+const OPEN_STREAM_AFTER_MS = 15_000;
+/** Reverse proxies cut streams that are silent for 60 s, some earlier. */
+export const KEEP_ALIVE_MS = 20_000;
+
+export interface Accepts {
+  readonly json: boolean;
+  readonly events: boolean;
+}
+
+/** Headers of the answers to one request; shared objects where nothing differs, for that is cheaper. */
+export interface ReplyHeaders {
+  readonly json: Headers;
+  readonly events: Headers;
+}
+
+export interface HttpReplyDeps {
+  readonly clock: Clock;
+  readonly heartbeat: Heartbeat;
+}
+
+/**
+ * The answer to one POST: plain JSON when the first thing to say is the final answer, an event stream as soon as there
+ * is anything before it (MCP 2025-11-25, Streamable HTTP, "Sending Messages to the Server").
+ */
+export class HttpReply implements Reply, Beating {
+  readonly response: Promise<Response>;
+  readonly #accepts: Accepts;
+  readonly #headers: ReplyHeaders;
+  readonly #deps: HttpReplyDeps;
+  readonly #aside: ((text: string) => void) | undefined;
+  readonly #since: number;
+  /** Called when the client leaves while an answer is still owed. Not for requests of sessions: they live on. */
+  gone: (() => void) | undefined;
+  #resolve!: (response: Response) => void;
+  #stream: SseStream | undefined;
+  #over = false;
+
+  /**
+   * @param aside takes what comes before the answer when the client accepts no stream here
+   */
+  constructor(accepts: Accepts, headers: ReplyHeaders, deps: HttpReplyDeps, aside?: (text: string) => void) {
+    this.#accepts = accepts;
+    this.#headers = headers;
+    this.#deps = deps;
+    this.#aside = aside;
+    this.#since = deps.clock.now();
+    this.response = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    deps.heartbeat.add(this);
+  }
+
+  push(text: string): void {
+    if (this.#over) return;
+    if (this.#accepts.events) this.#open().push(text);
+    else this.#aside?.(text);
+  }
+
+  finish(text: string, status = 200): void {
+    if (this.#over) return;
+    this.#end();
+    if (this.#stream === undefined && (this.#accepts.json || status !== 200)) {
+      const { json } = this.#headers;
+      return this.#resolve(new Response(text, status === 200 ? { headers: json } : { status, headers: json }));
+    }
+    const stream = this.#open();
+    stream.push(text);
+    stream.end();
+  }
+
+  drop(): void {
+    if (this.#over) return;
+    this.#end();
+    if (this.#stream === undefined && !this.#accepts.events) {
+      return this.#resolve(new Response(null, { status: 202, headers: this.#headers.json }));
+    }
+    this.#open().end();
+  }
+
+  beat(now: number): void {
+    if (this.#stream !== undefined) this.#stream.beat(now, KEEP_ALIVE_MS);
+    else if (now - this.#since >= OPEN_STREAM_AFTER_MS && this.#accepts.events) this.#open().write(": waiting\n\n");
+  }
+
+  #open(): SseStream {
+    if (this.#stream === undefined) {
+      this.#stream = new SseStream(this.#deps.clock.now(), () => {
+        this.#deps.heartbeat.delete(this);
+        this.gone?.();
+      });
+      this.#resolve(new Response(this.#stream.body, { headers: this.#headers.events }));
+    }
+    return this.#stream;
+  }
+
+  #end(): void {
+    this.#over = true;
+    this.#deps.heartbeat.delete(this);
+  }
+}

@@ -1,0 +1,195 @@
+import { ErrorCode, errorText } from "../protocol/errors.ts";
+import { SESSION_HEADER, VERSION_HEADER, isJsonMediaType, isKnownVersionHeader, readAccept } from "../protocol/http-headers.ts";
+import { Message } from "../protocol/message.ts";
+import { LEGACY_VERSIONS, negotiate } from "../protocol/versions.ts";
+import type { Caller, Client } from "../relay/ends.ts";
+import type { ServerEndpoint } from "../relay/endpoint.ts";
+import type { Session } from "../relay/session.ts";
+import type { Sessions } from "../relay/sessions.ts";
+import { Fault } from "../upstream/fault.ts";
+import type { Clock } from "../telemetry/clock.ts";
+import type { Heartbeat } from "./heartbeat.ts";
+import { HttpReply, KEEP_ALIVE_MS } from "./http-reply.ts";
+import type { Accepts, ReplyHeaders } from "./http-reply.ts";
+import { SseStream } from "./sse-stream.ts";
+
+export interface StreamableHttpDeps {
+  readonly sessions: Sessions;
+  readonly clock: Clock;
+  readonly heartbeat: Heartbeat;
+  /** A request without a session is answered on the shared connection instead of with 400. */
+  readonly stateless: boolean;
+}
+
+/** One admitted HTTP request to an endpoint. */
+export interface Admitted {
+  readonly request: Request;
+  readonly endpoint: ServerEndpoint;
+  readonly caller: Caller;
+  readonly headers: ReplyHeaders;
+  /** Hears of each message before it is relayed. */
+  readonly heard: ((message: Message) => void) | undefined;
+  /** Takes the runtime's limit for silent requests off this one. */
+  patient(): void;
+}
+
+/**
+ * The server side of legacy Streamable HTTP, 2025-03-26 to 2025-11-25: sealed sessions, POST, GET stream, DELETE
+ * (MCP 2025-11-25, basic/transports).
+ */
+export class StreamableHttp {
+  readonly #deps: StreamableHttpDeps;
+
+  constructor(deps: StreamableHttpDeps) {
+    this.#deps = deps;
+  }
+
+  /** @param body the request's body as text */
+  post(admitted: Admitted, body: string): Response | Promise<Response> {
+    const { request } = admitted;
+    const accepts = readAccept(request.headers.get("accept"));
+    const refusal = this.#refuse(admitted, accepts);
+    if (refusal !== undefined) return refusal;
+    let message: Message | string;
+    try {
+      message = Message.read(body, "client");
+    } catch {
+      return this.#error(admitted, 400, ErrorCode.parse, "Parse error: the body is not JSON");
+    }
+    if (typeof message === "string") {
+      return this.#error(admitted, 400, ErrorCode.invalidRequest, `Invalid request: ${message}`);
+    }
+    admitted.heard?.(message);
+    if (message.method === "initialize" && message.kind === "request") return this.#initialize(admitted, message);
+    const session = this.#session(admitted, message.id);
+    if (session instanceof Response) return session;
+    switch (message.kind) {
+      case "request":
+        return this.#request(admitted, message, session, accepts);
+      case "notification":
+        admitted.endpoint.notification(message, admitted.caller, session);
+        break;
+      case "response":
+        session?.answer(message);
+        break;
+    }
+    return new Response(null, { status: 202, headers: admitted.headers.json });
+  }
+
+  /** The stream for what belongs to no request. */
+  get(admitted: Admitted): Response {
+    const { request, endpoint, caller, headers } = admitted;
+    if (!readAccept(request.headers.get("accept")).events) {
+      return this.#error(admitted, 406, ErrorCode.server, "Not acceptable: a GET here opens an event stream; accept text/event-stream");
+    }
+    const session = this.#session(admitted, undefined, true);
+    if (session instanceof Response) return session;
+    if (session === undefined) return this.#error(admitted, 400, ErrorCode.server, MISSING_SESSION);
+    const { heartbeat, clock } = this.#deps;
+    const stream = new SseStream(clock.now(), () => {
+      heartbeat.delete(beating);
+      session.closeStream(stream);
+    });
+    const beating = {
+      beat: (now: number): void => {
+        session.lastUsed = now;
+        stream.beat(now, KEEP_ALIVE_MS);
+        if (stream.over) heartbeat.delete(beating);
+      },
+    };
+    heartbeat.add(beating);
+    // Something at once, so that what stands between sends the headers on.
+    stream.write(": open\n\n");
+    endpoint.openStream(stream, caller, session);
+    return new Response(stream.body, { headers: headers.events });
+  }
+
+  /** Ends a session. */
+  delete(admitted: Admitted): Response {
+    const session = this.#session(admitted, undefined, true);
+    if (session instanceof Response) return session;
+    if (session === undefined) return this.#error(admitted, 400, ErrorCode.server, MISSING_SESSION);
+    this.#deps.sessions.end(session);
+    return new Response(null, { status: 204, headers: admitted.headers.json });
+  }
+
+  #refuse(admitted: Admitted, accepts: Accepts): Response | undefined {
+    const { headers } = admitted.request;
+    if (!accepts.json && !accepts.events) {
+      return this.#error(admitted, 406, ErrorCode.server, "Not acceptable: accept application/json, text/event-stream");
+    }
+    if (!isJsonMediaType(headers.get("content-type"))) {
+      return this.#error(admitted, 415, ErrorCode.server, "Unsupported media type: send application/json");
+    }
+    return undefined;
+  }
+
+  async #initialize(admitted: Admitted, message: Message): Promise<Response> {
+    const { endpoint, caller, headers } = admitted;
+    const { sessions } = this.#deps;
+    const params = message.parsedParams();
+    const client: Client = {
+      protocolVersion: negotiate(params["protocolVersion"]),
+      info: params["clientInfo"] ?? { name: "unknown", version: "0" },
+      capabilities: asObject(params["capabilities"]),
+    };
+    // It may wait as long as a first start takes, and never opens a stream before its answer.
+    admitted.patient();
+    const session = sessions.create(endpoint.name, caller.principal, client, endpoint.switchboard.givesOwnChild(client));
+    try {
+      const text = await endpoint.initialize(message, session, caller);
+      const withSession = new Headers(headers.json);
+      withSession.set(SESSION_HEADER, session.id);
+      return new Response(text, { headers: withSession });
+    } catch (error) {
+      sessions.discard(session);
+      const fault = error instanceof Fault ? error : new Fault("upstream.protocol", String(error));
+      const { message: why, data } = endpoint.switchboard.describe(fault, caller);
+      return new Response(errorText(message.id ?? "null", ErrorCode.internal, why, data), { status: 503, headers: headers.json });
+    }
+  }
+
+  #request(admitted: Admitted, message: Message, session: Session | undefined, accepts: Accepts): Promise<Response> {
+    const { endpoint, caller, headers, request } = admitted;
+    const aside = session === undefined ? undefined : (text: string): void => session.push(text);
+    if (!accepts.events) admitted.patient();
+    const reply = new HttpReply(accepts, headers, this.#deps, aside);
+    const exchange = endpoint.request(message, caller, session, reply);
+    if (session === undefined && exchange !== undefined) {
+      // Nothing could bring the answer to this client later: when it leaves, the work is for nobody.
+      reply.gone = () => exchange.cancel("the client has left");
+      request.signal.addEventListener("abort", reply.gone, { once: true });
+    }
+    return reply.response;
+  }
+
+  /** The session of a request, undefined where none is needed, or the response that refuses it. */
+  #session(admitted: Admitted, id: string | undefined, needed = false): Session | Response | undefined {
+    const { request, endpoint, caller } = admitted;
+    const version = request.headers.get(VERSION_HEADER);
+    if (!isKnownVersionHeader(version)) {
+      const text = `Unsupported protocol version; supported: ${LEGACY_VERSIONS.join(", ")}`;
+      return this.#error(admitted, 400, ErrorCode.server, text, id);
+    }
+    const header = request.headers.get(SESSION_HEADER);
+    if (header === null) {
+      if (this.#deps.stateless && !needed) return undefined;
+      return this.#error(admitted, 400, ErrorCode.server, MISSING_SESSION, id);
+    }
+    const session = this.#deps.sessions.find(header, endpoint.name, caller.principal, {
+      ownChild: (client) => endpoint.switchboard.givesOwnChild(client),
+      made: (made) => endpoint.restored(made),
+    });
+    return session ?? this.#error(admitted, 404, ErrorCode.sessionNotFound, "Session not found; initialize again", id);
+  }
+
+  #error(admitted: Admitted, status: number, code: number, text: string, id = "null"): Response {
+    return new Response(errorText(id, code, text), { status, headers: admitted.headers.json });
+  }
+}
+
+const MISSING_SESSION = "Bad request: the Mcp-Session-Id header is missing; initialize first";
+
+function asObject(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}

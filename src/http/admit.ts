@@ -1,0 +1,62 @@
+import type { TokenGate } from "../auth/bearer.ts";
+import type { ReplyHeaders } from "../downstream/http-reply.ts";
+import { ErrorCode, errorText } from "../protocol/errors.ts";
+import { HttpCaller } from "./caller.ts";
+import type { Peers } from "./caller.ts";
+import type { HostRule, OriginRule } from "./origin.ts";
+import { pageReplyHeaders, preflight } from "./reply-headers.ts";
+
+export interface AdmissionDeps {
+  readonly origins: OriginRule;
+  readonly hosts: HostRule;
+  /** Headers for callers that are no web page. */
+  readonly plain: ReplyHeaders;
+}
+
+/** A caller that may go on, and the headers its answers carry. */
+export interface Admission {
+  readonly caller: HttpCaller;
+  readonly headers: ReplyHeaders;
+}
+
+const METHODS = "GET, POST, DELETE, OPTIONS";
+
+/**
+ * The one gate in front of every MCP endpoint. In this order: where the page comes from, preflight, method, credential,
+ * host. Nothing of the body and no session is looked at before.
+ */
+export function admit(request: Request, gate: TokenGate, peers: Peers, deps: AdmissionDeps): Admission | Response {
+  const origin = request.headers.get("origin");
+  let headers = deps.plain;
+  if (origin !== null) {
+    if (!deps.origins.allows(origin)) return refuse(403, "Forbidden: this web origin is not allowed (allowedOrigins)", headers);
+    if (request.method === "OPTIONS") return preflight(origin, request);
+    headers = pageReplyHeaders(origin);
+  }
+  const { method } = request;
+  if (method !== "POST" && method !== "GET" && method !== "DELETE") {
+    if (method === "OPTIONS") return new Response(null, { status: 204, headers: { Allow: METHODS } });
+    return refuse(405, "Method not allowed", headers, { Allow: METHODS });
+  }
+  const authorization = gate.open ? null : request.headers.get("authorization");
+  const principal = gate.check(authorization);
+  if (principal === undefined) {
+    const challenge = authorization === null ? "Bearer" : 'Bearer error="invalid_token"';
+    return refuse(401, "Unauthorized: send a valid token as Authorization: Bearer <token>", headers, {
+      "WWW-Authenticate": challenge,
+      "Cache-Control": "no-store",
+    });
+  }
+  // Only who brings no credential could be a page that made the browser resolve its name to this address.
+  if (principal.kind === "anonymous" && !deps.hosts.allows(request.headers.get("host"))) {
+    return refuse(403, "Forbidden: this host name is not allowed (baseURL, allowedHosts)", headers);
+  }
+  return { caller: new HttpCaller(principal, request, peers), headers };
+}
+
+/** An error before anything of the message was read. */
+export function refuse(status: number, text: string, headers: ReplyHeaders, extra: Record<string, string> = {}): Response {
+  const all = new Headers(headers.json);
+  for (const [name, value] of Object.entries(extra)) all.set(name, value);
+  return new Response(errorText("null", ErrorCode.server, text), { status, headers: all });
+}

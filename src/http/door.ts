@@ -1,0 +1,80 @@
+import type { TokenGate } from "../auth/bearer.ts";
+import type { StreamableHttp } from "../downstream/streamable-http.ts";
+import type { Message } from "../protocol/message.ts";
+import type { ServerEndpoint } from "../relay/endpoint.ts";
+import type { Log } from "../telemetry/log.ts";
+import { admit, refuse } from "./admit.ts";
+import type { Admission, AdmissionDeps } from "./admit.ts";
+import type { BodyReader } from "./body.ts";
+import type { Peers } from "./caller.ts";
+import { pathOf } from "./paths.ts";
+import type { PathTable } from "./paths.ts";
+
+/** One endpoint with what protects it. */
+export interface Room {
+  readonly endpoint: ServerEndpoint;
+  readonly gate: TokenGate;
+}
+
+export interface DoorDeps extends AdmissionDeps {
+  readonly paths: PathTable;
+  readonly rooms: ReadonlyMap<string, Room>;
+  readonly streamableHttp: StreamableHttp;
+  readonly bodies: BodyReader;
+  readonly log: Log;
+  /** Everything that is no MCP endpoint. */
+  readonly pages: (request: Request, peers: Peers) => Response | Promise<Response>;
+}
+
+/**
+ * The way in for every HTTP request. MCP endpoints are found by one look-up and served without the router, which
+ * would cost a third of the CPU time of a call; all else goes to the pages.
+ */
+export class Door {
+  readonly #deps: DoorDeps;
+
+  constructor(deps: DoorDeps) {
+    this.#deps = deps;
+  }
+
+  handle(request: Request, peers: Peers): Response | Promise<Response> {
+    const path = this.#deps.paths.find(pathOf(request.url));
+    const room = path === undefined ? undefined : this.#deps.rooms.get(path.server);
+    if (room === undefined) return this.#deps.pages(request, peers);
+    const admission = admit(request, room.gate, peers, this.#deps);
+    if (admission instanceof Response) return admission;
+    const { streamableHttp } = this.#deps;
+    const admitted = {
+      request,
+      endpoint: room.endpoint,
+      caller: admission.caller,
+      headers: admission.headers,
+      heard: room.endpoint.switchboard.config.logEnabled ? this.#logger(room, admission) : undefined,
+      patient: () => peers.timeout(request, 0),
+    };
+    if (request.method === "GET") return streamableHttp.get(admitted);
+    if (request.method === "DELETE") return streamableHttp.delete(admitted);
+    return this.#deps.bodies.read(request).then((body) => {
+      if (typeof body === "string") return streamableHttp.post(admitted, body);
+      switch (body.problem) {
+        case "too-large": {
+          const limit = `Payload too large: at most ${this.#deps.bodies.maxBytes} bytes (maxRequestBytes)`;
+          return refuse(413, limit, admission.headers, { Connection: "close" });
+        }
+        case "too-slow":
+          return refuse(408, "Request timeout: the body did not arrive in time", admission.headers, { Connection: "close" });
+        case "broken":
+          return refuse(400, "Bad request: the body could not be read", admission.headers);
+      }
+    });
+  }
+
+  #logger(room: Room, { caller }: Admission): (message: Message) => void {
+    const server = room.endpoint.switchboard.config.displayName;
+    return (message) => {
+      const tool = message.method === "tools/call" ? message.stringParam("name") : undefined;
+      const fields = { server, method: message.method, ...(tool === undefined ? {} : { tool }), caller: caller.principal.id };
+      this.#deps.log.info(fields, `<${server}> ${message.method ?? "response"}${tool === undefined ? "" : ` ${tool}`}`);
+    };
+  }
+}

@@ -1,0 +1,84 @@
+import type { Sessions } from "../relay/sessions.ts";
+import type { Clock } from "../telemetry/clock.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { UpstreamStatus } from "../upstream/upstream.ts";
+import type { Room } from "./door.ts";
+
+export interface HealthDeps {
+  readonly version: string;
+  readonly pathPrefix: string;
+  readonly rooms: ReadonlyMap<string, Room>;
+  readonly sessions: Sessions;
+  readonly clock: Clock;
+  readonly startedAt: number;
+  readonly log: Log;
+}
+
+/** Who looks, and at what. */
+export interface Viewer {
+  /** Has a credential, or sits on this machine. */
+  readonly known: boolean;
+  /** May read `/status`. */
+  readonly mayAsk: boolean;
+  /** The servers this viewer may use. */
+  readonly servers: readonly string[];
+  /** The servers named to this viewer by `/health`: on this machine all of them. */
+  readonly health: readonly string[];
+}
+
+/** Servers that have not been tried to their end yet. */
+export function readiness(deps: HealthDeps): string[] {
+  const starting: string[] = [];
+  for (const { endpoint } of deps.rooms.values()) {
+    const { upstream, config } = endpoint.switchboard;
+    const { state, fault, catalogue } = upstream.status;
+    const patience = deps.startedAt + config.connectTimeoutMs > deps.clock.now();
+    if ((state === "connecting" || state === "idle") && fault === undefined && catalogue === undefined && patience) {
+      starting.push(config.displayName);
+    }
+  }
+  return starting;
+}
+
+export function healthReport(deps: HealthDeps, viewer: Viewer): object {
+  return {
+    status: "healthy",
+    service: "mcp-proxy",
+    version: deps.version,
+    path_prefix: viewer.known && deps.pathPrefix !== "" ? deps.pathPrefix : null,
+    ...(viewer.known ? { servers: viewer.health.map((name) => displayName(deps, name)) } : {}),
+  };
+}
+
+export function statusReport(deps: HealthDeps, viewer: Viewer): object {
+  const servers: Record<string, object> = Object.create(null) as Record<string, object>;
+  for (const name of viewer.servers) {
+    const room = deps.rooms.get(name);
+    if (room === undefined) continue;
+    const { switchboard } = room.endpoint;
+    servers[switchboard.config.displayName] = serverReport(switchboard.upstream.status, switchboard.requests);
+  }
+  return {
+    status: "running",
+    version: deps.version,
+    uptime_seconds: Math.round((deps.clock.now() - deps.startedAt) / 1_000),
+    sessions: deps.sessions.size,
+    servers,
+  };
+}
+
+function serverReport(status: UpstreamStatus, requests: number): object {
+  return {
+    state: status.state,
+    requests,
+    connections: status.connections,
+    restarts: status.restarts,
+    ...(status.catalogue === undefined ? {} : { tools: status.catalogue.tools.size }),
+    ...(status.fault === undefined ? {} : { code: status.fault.code, error: status.fault.message }),
+    ...(status.retryAt === undefined ? {} : { next_try: new Date(status.retryAt).toISOString() }),
+  };
+}
+
+function displayName(deps: HealthDeps, name: string): string {
+  return deps.rooms.get(name)?.endpoint.switchboard.config.displayName ?? name;
+}

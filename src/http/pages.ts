@@ -1,0 +1,58 @@
+import { Hono } from "hono";
+import type { Context } from "hono";
+import { healthReport, readiness, statusReport } from "./health.ts";
+import type { HealthDeps, Viewer } from "./health.ts";
+import type { Peers } from "./caller.ts";
+import type { HostRule } from "./origin.ts";
+import type { PathTable } from "./paths.ts";
+
+export interface PagesDeps extends HealthDeps {
+  readonly hosts: HostRule;
+  readonly paths: PathTable;
+  viewer(request: Request, peers: Peers): Viewer;
+}
+
+interface Env {
+  Bindings: { readonly peers: Peers };
+}
+
+/** Every route that is no MCP endpoint. */
+export function createPages(deps: PagesDeps): (request: Request, peers: Peers) => Response | Promise<Response> {
+  const app = new Hono<Env>({ getPath: (request) => deps.paths.local(new URL(request.url).pathname) ?? "/404" });
+
+  app.use(async function refuseForeignHosts(c, next) {
+    // Anonymous callers and, later, a browser's cookie: both can be abused by a page that rebinds its name to us.
+    if (!deps.hosts.allows(c.req.header("host") ?? null)) return problem(c, 403, "this host name is not allowed (baseURL, allowedHosts)");
+    return next();
+  });
+
+  const viewer = (c: Context<Env>): Viewer => deps.viewer(c.req.raw, c.env.peers);
+
+  app.get("/livez", (c) => c.json({ status: "alive" }));
+  app.get("/readyz", (c) => {
+    const starting = readiness(deps);
+    if (starting.length === 0) return c.json({ status: "ready" });
+    return c.json({ status: "starting", ...(viewer(c).known ? { starting } : {}) }, 503);
+  });
+  app.get("/health", (c) => c.json(healthReport(deps, viewer(c))));
+  app.get("/status", (c) => {
+    const who = viewer(c);
+    if (!who.mayAsk) {
+      c.header("WWW-Authenticate", "Bearer");
+      return problem(c, 401, "send a valid token as Authorization: Bearer <token>");
+    }
+    return c.json(statusReport(deps, who));
+  });
+  app.get("/", (c) => c.json({ service: "mcp-proxy", version: deps.version, hint: "MCP endpoints are at /<name>/mcp" }));
+
+  app.notFound((c) => problem(c, 404, "nothing is served at this path; MCP endpoints are at /<name>/mcp"));
+  app.onError((error, c) => {
+    deps.log.error({ error: String(error) }, "a page failed");
+    return problem(c, 500, "something went wrong here; the log has more");
+  });
+  return (request, peers) => app.fetch(request, { peers });
+}
+
+function problem(c: Context, status: 401 | 403 | 404 | 500, message: string): Response {
+  return c.json({ error: { status, message } }, status);
+}

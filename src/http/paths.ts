@@ -1,0 +1,94 @@
+import type { Config } from "../config/config.ts";
+
+/** What a URL of a server stands for. */
+export interface EndpointPath {
+  readonly server: string;
+  readonly kind: "mcp";
+}
+
+/** First path segments of our own; a server of that name is served below `/servers/` only when the bare path clashes. */
+const OWN_PATHS = ["health", "livez", "readyz", "status", "metrics", "mcp", "sse", "oauth", "authorize", "token", "register", "revoke", ".well-known", "auth"];
+
+/** Whether a server's bare URL (`/NAME`) would hide one of the proxy's own. */
+export function clashesWithOwnPath(name: string): boolean {
+  return OWN_PATHS.includes(name.split("/")[0] ?? "");
+}
+
+/**
+ * Every path of every endpoint, found by one look-up. Paths that are written in another way (percent-encoded, with a
+ * trailing slash) are brought to the one form first, so that no spelling can reach an endpoint past its checks.
+ */
+export class PathTable {
+  readonly #paths = new Map<string, EndpointPath>();
+  readonly #bases: readonly string[];
+
+  constructor(config: Pick<Config, "baseURL" | "pathPrefix" | "servers" | "serves">) {
+    this.#bases = basesOf(config);
+    // A configured name wins over the word `servers`, so those come first and are not overwritten.
+    for (const name of config.servers.keys()) {
+      if (config.serves.streamableHttp) this.#add(`/${name}/mcp`, name);
+      if (config.serves.streamableHttp && !clashesWithOwnPath(name)) this.#add(`/${name}`, name);
+    }
+    for (const name of config.servers.keys()) {
+      if (!config.serves.streamableHttp) continue;
+      this.#add(`/servers/${name}/mcp`, name);
+      this.#add(`/servers/${name}`, name);
+    }
+  }
+
+  /** The path of a URL below one of the bases, in the one form; undefined when it is outside or badly written. */
+  local(path: string): string | undefined {
+    const plain = normalize(path);
+    if (plain === undefined) return undefined;
+    for (const base of this.#bases) {
+      if (base === "") return plain;
+      if (plain === base) return "/";
+      if (plain.startsWith(`${base}/`)) return plain.slice(base.length);
+    }
+    return undefined;
+  }
+
+  find(path: string): EndpointPath | undefined {
+    const exact = this.#paths.get(path);
+    if (exact !== undefined) return exact;
+    const plain = normalize(path);
+    return plain === undefined ? undefined : this.#paths.get(plain);
+  }
+
+  #add(path: string, server: string): void {
+    for (const base of this.#bases) {
+      const whole = base + path;
+      if (!this.#paths.has(whole)) this.#paths.set(whole, { server, kind: "mcp" });
+    }
+  }
+}
+
+/** Longest first. Below the path of `baseURL` too, for a reverse proxy may or may not take that off. */
+function basesOf(config: Pick<Config, "baseURL" | "pathPrefix">): string[] {
+  if (config.pathPrefix !== "") return [config.pathPrefix];
+  const path = config.baseURL === undefined ? "" : new URL(config.baseURL).pathname.replace(/\/+$/, "");
+  return path === "" ? [""] : [path, ""];
+}
+
+/** Decodes once and takes the trailing slash off; refuses what decodes into another path structure. */
+function normalize(path: string): string | undefined {
+  let plain = path;
+  if (path.includes("%")) {
+    // An encoded slash or dot segment is a way of saying one path to a reverse proxy and another one here.
+    if (/%(2f|5c|00)/i.test(path)) return undefined;
+    try {
+      plain = decodeURIComponent(path);
+    } catch {
+      return undefined;
+    }
+    if (plain.split("/").some((segment) => segment === "." || segment === "..")) return undefined;
+  }
+  return plain.length > 1 && plain.endsWith("/") ? plain.slice(0, -1) : plain;
+}
+
+/** The path of an absolute URL as it came, without the query. */
+export function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  const end = url.indexOf("?", start);
+  return end === -1 ? url.slice(start) : url.slice(start, end);
+}

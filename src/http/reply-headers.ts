@@ -1,0 +1,53 @@
+import type { ReplyHeaders } from "../downstream/http-reply.ts";
+
+const JSON_TYPE = { "Content-Type": "application/json" };
+const EVENTS_TYPE = {
+  "Content-Type": "text/event-stream",
+  "Cache-Control": "no-store, no-transform",
+  // nginx would collect the stream before it passes it on.
+  "X-Accel-Buffering": "no",
+};
+
+const EXPOSED = "Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After";
+const ALLOWED_HEADERS = [
+  "Accept",
+  "Authorization",
+  "Content-Type",
+  "Last-Event-ID",
+  "MCP-Protocol-Version",
+  "Mcp-Session-Id",
+  "Mcp-Method",
+  "Mcp-Name",
+];
+const PREFLIGHT_SECONDS = "600";
+
+/** Headers of MCP answers to callers that are no web page: made once, shared by all. */
+export function plainReplyHeaders(): ReplyHeaders {
+  return { json: new Headers(JSON_TYPE), events: new Headers(EVENTS_TYPE) };
+}
+
+/** Headers of MCP answers to a web page whose origin is allowed. */
+export function pageReplyHeaders(origin: string): ReplyHeaders {
+  const cors = {
+    "Access-Control-Allow-Origin": origin,
+    "Access-Control-Expose-Headers": EXPOSED,
+    Vary: "Origin",
+  };
+  return { json: new Headers({ ...JSON_TYPE, ...cors }), events: new Headers({ ...EVENTS_TYPE, ...cors }) };
+}
+
+/** The answer to `OPTIONS`, which browsers send without any credential (Fetch, "CORS-preflight request"). */
+export function preflight(origin: string, request: Request): Response {
+  const requested = (request.headers.get("access-control-request-headers") ?? "").split(",").map((name) => name.trim());
+  const params = requested.filter((name) => /^mcp-param-[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name));
+  return new Response(null, {
+    status: 204,
+    headers: {
+      "Access-Control-Allow-Origin": origin,
+      "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
+      "Access-Control-Allow-Headers": [...ALLOWED_HEADERS, ...params].join(", "),
+      "Access-Control-Max-Age": PREFLIGHT_SECONDS,
+      Vary: "Origin, Access-Control-Request-Headers",
+    },
+  });
+}

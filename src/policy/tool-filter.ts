@@ -1,0 +1,23 @@
+import type { ToolFilter } from "../config/config.ts";
+import { filterArray, find, skipSpace, splice } from "../protocol/json.ts";
+import { stringAt } from "../protocol/message.ts";
+
+/** Whether a filter lets a tool through. Names are compared exactly. */
+export function allowsTool(filter: ToolFilter, tool: string): boolean {
+  return filter.names.has(tool) === (filter.mode === "allow");
+}
+
+/**
+ * The text of a `tools/list` answer without the tools that are not allowed; all others as they came.
+ * An element without a name is nobody's tool and is left out.
+ */
+export function filterToolList(text: string, allowed: (tool: string) => boolean): string {
+  const tools = find(text, skipSpace(text, 0), "result", "tools");
+  if (tools === undefined) return text;
+  const kept = filterArray(text, tools.start, (element) => {
+    const name = find(text, element.start, "name");
+    const tool = name === undefined ? undefined : stringAt(text, name);
+    return tool !== undefined && allowed(tool);
+  });
+  return kept === undefined ? text : splice(text, [{ start: tools.start, end: tools.end, text: kept }]);
+}

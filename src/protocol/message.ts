@@ -1,0 +1,188 @@
+import { isJSON, members, oneLine, skipSpace, skipValue, splice } from "./json.ts";
+import type { Edit, Member, Span } from "./json.ts";
+
+export type MessageKind = "request" | "notification" | "response";
+
+/** Texts of upstreams that are longer are judged by their structure alone: results may have megabytes. */
+const FULL_CHECK_LIMIT = 65_536;
+
+const NAMES = ["jsonrpc", "id", "method", "params", "result", "error"];
+
+/**
+ * One JSON-RPC message as raw text (one line) with the places of what the relay may have to touch.
+ * Everything else in it is nobody's business here.
+ */
+export class Message {
+  readonly text: string;
+  readonly kind: MessageKind;
+  /** Raw token of the id (`5`, `"5"`, `null`), undefined for notifications. */
+  readonly id: string | undefined;
+  readonly method: string | undefined;
+  readonly idSpan: Span | undefined;
+  readonly params: Span | undefined;
+  readonly result: Span | undefined;
+  readonly error: Span | undefined;
+  #paramMembers: readonly Member[] | undefined;
+
+  private constructor(
+    text: string,
+    kind: MessageKind,
+    method: string | undefined,
+    id: Span | undefined,
+    params: Span | undefined,
+    result: Span | undefined,
+    error: Span | undefined,
+  ) {
+    this.text = text;
+    this.kind = kind;
+    this.method = method;
+    this.idSpan = id;
+    this.id = id === undefined ? undefined : text.slice(id.start, id.end);
+    this.params = params;
+    this.result = result;
+    this.error = error;
+  }
+
+  /**
+   * Reads one message. White space between tokens may change (line breaks become blanks), nothing else.
+   * @param from a client's message is always parsed as a whole, so that no upstream gets half-valid text from here
+   * @returns a sentence that says what is wrong when the text is JSON but no message
+   * @throws SyntaxError when the text is not JSON
+   */
+  static read(input: string, from: "client" | "upstream"): Message | string {
+    const text = oneLine(input);
+    if ((from === "client" || text.length <= FULL_CHECK_LIMIT) && !isJSON(text)) throw new SyntaxError("not JSON");
+    const start = skipSpace(text, 0);
+    const top = members(text, start);
+    if (top === undefined) {
+      if (text.charCodeAt(start) !== 123 && skipValue(text, start) !== -1) return "a message is a JSON object";
+      throw new SyntaxError("not JSON");
+    }
+    let jsonrpc: Span | undefined;
+    let id: Span | undefined;
+    let method: Span | undefined;
+    let params: Span | undefined;
+    let result: Span | undefined;
+    let error: Span | undefined;
+    for (const member of top) {
+      let twice: Span | undefined;
+      // A second spelling of a name is how one parser is made to see another message than the next one does.
+      switch (member.key) {
+        case "jsonrpc":
+          twice = jsonrpc;
+          jsonrpc = member;
+          break;
+        case "id":
+          twice = id;
+          id = member;
+          break;
+        case "method":
+          twice = method;
+          method = member;
+          break;
+        case "params":
+          twice = params;
+          params = member;
+          break;
+        case "result":
+          twice = result;
+          result = member;
+          break;
+        case "error":
+          twice = error;
+          error = member;
+          break;
+        default:
+          if (NAMES.includes(member.key.toLowerCase())) return `"${member.key}" is not written like that`;
+      }
+      if (twice !== undefined) return `"${member.key}" stands there twice`;
+    }
+    if (jsonrpc === undefined || text.slice(jsonrpc.start, jsonrpc.end) !== '"2.0"') return '"jsonrpc" must be "2.0"';
+    if (id !== undefined && !isId(text, id, method === undefined)) return '"id" must be a string or a number';
+    if (method !== undefined) {
+      if (text.charCodeAt(method.start) !== 34) return '"method" must be a string';
+      if (result !== undefined || error !== undefined) return "a message is a request or a response, not both";
+      if (params !== undefined && !isContainer(text, params)) return '"params" must be an object';
+      const name = stringAt(text, method) ?? "";
+      return new Message(text, id === undefined ? "notification" : "request", name, id, params, undefined, undefined);
+    }
+    if (result === undefined && error === undefined) return 'neither "method" nor "result" nor "error"';
+    if (result !== undefined && error !== undefined) return '"result" and "error" exclude each other';
+    if (id === undefined) return 'a response needs the "id" of its request';
+    return new Message(text, "response", undefined, id, undefined, result, error);
+  }
+
+  /** The members of `params`, none when there are no params or they are not an object. */
+  get paramMembers(): readonly Member[] {
+    this.#paramMembers ??= this.params === undefined ? [] : (members(this.text, this.params.start) ?? []);
+    return this.#paramMembers;
+  }
+
+  /** Place of a member of `params`; of duplicates the last. */
+  param(key: string): Member | undefined {
+    return this.paramMembers.findLast((member) => member.key === key);
+  }
+
+  /** A string member of `params`. */
+  stringParam(key: string): string | undefined {
+    const span = this.param(key);
+    return span === undefined ? undefined : stringAt(this.text, span);
+  }
+
+  /** Place of a member of `params._meta`. */
+  meta(key: string): Member | undefined {
+    const meta = this.param("_meta");
+    return meta === undefined ? undefined : members(this.text, meta.start)?.findLast((member) => member.key === key);
+  }
+
+  slice(span: Span): string {
+    return this.text.slice(span.start, span.end);
+  }
+
+  /** The text with another id, and further edits. */
+  withId(id: string, ...edits: readonly Edit[]): string {
+    if (this.idSpan === undefined) throw new TypeError("a notification has no id");
+    return this.edited({ start: this.idSpan.start, end: this.idSpan.end, text: id }, ...edits);
+  }
+
+  edited(...edits: Edit[]): string {
+    if (edits.length === 1) {
+      const [edit] = edits as [Edit];
+      return this.text.slice(0, edit.start) + edit.text + this.text.slice(edit.end);
+    }
+    return splice(
+      this.text,
+      edits.sort((a, b) => a.start - b.start),
+    );
+  }
+
+  /** The same message with edits. */
+  with(...edits: Edit[]): Message {
+    return Message.read(this.edited(...edits), "upstream") as Message;
+  }
+
+  /** The parsed params, for the few messages the proxy answers itself. */
+  parsedParams(): Record<string, unknown> {
+    const value: unknown = this.params === undefined ? {} : JSON.parse(this.slice(this.params));
+    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+  }
+}
+
+/** The string at a place, undefined when another kind of value stands there. */
+export function stringAt(text: string, span: Span): string | undefined {
+  if (text.charCodeAt(span.start) !== 34) return undefined;
+  const raw = text.slice(span.start + 1, span.end - 1);
+  return raw.includes("\\") ? (JSON.parse(text.slice(span.start, span.end)) as string) : raw;
+}
+
+function isId(text: string, span: Span, response: boolean): boolean {
+  const code = text.charCodeAt(span.start);
+  if (code === 34 || code === 45 || (code >= 48 && code <= 57)) return true;
+  // An error about a message that could not be read is answered to `null` (JSON-RPC 2.0 section 5).
+  return response && text.slice(span.start, span.end) === "null";
+}
+
+function isContainer(text: string, span: Span): boolean {
+  const code = text.charCodeAt(span.start);
+  return code === 123 || code === 91;
+}

@@ -1,0 +1,145 @@
+import type { ToolFilter } from "../config/config.ts";
+import { allowsTool, filterToolList } from "../policy/tool-filter.ts";
+import { find, splice } from "../protocol/json.ts";
+import { ErrorCode, errorText, resultText } from "../protocol/errors.ts";
+import { levelName, levelRank } from "../protocol/log-levels.ts";
+import type { Message } from "../protocol/message.ts";
+import type { Caller, EventStream, Reply } from "./ends.ts";
+import type { Exchange } from "./exchange.ts";
+import type { ExchangeHooks } from "./exchange.ts";
+import type { Session } from "./session.ts";
+import type { Switchboard } from "./switchboard.ts";
+
+/** Notifications of clients that concern the link between client and proxy, which has one of its own to the server. */
+const OWN_TO_THE_LINK = new Set(["notifications/initialized"]);
+
+/** A URL that serves one upstream. */
+export class ServerEndpoint {
+  readonly name: string;
+  readonly switchboard: Switchboard;
+  readonly #filter: ToolFilter | undefined;
+
+  constructor(switchboard: Switchboard) {
+    this.name = switchboard.config.name;
+    this.switchboard = switchboard;
+    this.#filter = switchboard.config.toolFilter;
+  }
+
+  /**
+   * The answer to `initialize`: the server's own, with the version that was settled with this client.
+   * @throws Fault when the server is not there
+   */
+  async initialize(message: Message, session: Session, caller: Caller): Promise<string> {
+    const { text } = await this.switchboard.introduce(session, caller);
+    const version = find(text, 0, "protocolVersion");
+    const edit = { start: version?.start ?? 0, end: version?.end ?? 0, text: JSON.stringify(session.client.protocolVersion) };
+    return resultText(message.id ?? "null", splice(text, [edit]));
+  }
+
+  request(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
+    switch (message.method) {
+      case "tools/call":
+        return this.#call(message, caller, session, reply);
+      case "tools/list":
+        return this.#relay(message, caller, session, reply, this.#listHooks());
+      case "logging/setLevel":
+        return this.#setLevel(message, caller, session, reply);
+      case "resources/subscribe":
+        return this.#subscribe(message, caller, session, reply);
+      case "resources/unsubscribe":
+        return this.#unsubscribe(message, caller, session, reply);
+      default:
+        return this.#relay(message, caller, session, reply);
+    }
+  }
+
+  notification(message: Message, caller: Caller, session: Session | undefined): void {
+    const { method } = message;
+    if (method === undefined || OWN_TO_THE_LINK.has(method)) return;
+    if (method === "notifications/cancelled") {
+      const span = message.param("requestId");
+      return span === undefined ? undefined : session?.exchange(message.slice(span))?.cancel(message.stringParam("reason"));
+    }
+    if (method === "notifications/progress") return session?.progress(message);
+    if (session === undefined) return;
+    const line = this.switchboard.lineOf(session, caller);
+    // On a shared connection a client's roots are nobody's: the server would take one client's folders for all.
+    if (method === "notifications/roots/list_changed" && line.exclusive === undefined && !line.only(session)) return;
+    line.send(message.text);
+  }
+
+  openStream(stream: EventStream, caller: Caller, session: Session): void {
+    session.openStream(stream);
+    this.switchboard.connect(session, caller);
+  }
+
+  /** A session was made again from its id: what lists it may have missed is not known, so it is told to look. */
+  restored(session: Session): void {
+    const capabilities = this.switchboard.upstream.introduction?.capabilities ?? {};
+    session.listChanged(["tools", "prompts", "resources"].filter((kind) => capabilities[kind] !== undefined));
+  }
+
+  #relay(message: Message, caller: Caller, session: Session | undefined, reply: Reply, hooks?: ExchangeHooks): Exchange {
+    return this.switchboard.relay({ message, caller, session, reply, ...(hooks === undefined ? {} : { hooks }) });
+  }
+
+  #listHooks(): ExchangeHooks | undefined {
+    const filter = this.#filter;
+    if (filter === undefined) return undefined;
+    return { rewrite: (text) => filterToolList(text, (tool) => allowsTool(filter, tool)) };
+  }
+
+  #call(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
+    const filter = this.#filter;
+    if (filter === undefined) return this.#relay(message, caller, session, reply);
+    const tool = message.stringParam("name");
+    // A server that ignores the case of keys would take another name than the one that is checked here.
+    const names = message.paramMembers.filter((member) => member.key.toLowerCase() === "name").length;
+    if (tool === undefined || names !== 1 || !allowsTool(filter, tool) || !this.#mayExist(tool)) {
+      reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Unknown tool: ${tool ?? ""}`));
+      return undefined;
+    }
+    return this.#relay(message, caller, session, reply);
+  }
+
+  /** Under a filter a tool that is not there is answered here too: else the answer would tell which are hidden. */
+  #mayExist(tool: string): boolean {
+    const { catalogue } = this.switchboard.upstream;
+    return catalogue === undefined || catalogue.tools.has(tool);
+  }
+
+  #setLevel(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange {
+    const rank = levelRank(message.stringParam("level"));
+    if (session === undefined || rank === -1) return this.#relay(message, caller, session, reply);
+    const before = session.logRank;
+    session.logRank = rank;
+    const span = message.param("level");
+    const most = this.switchboard.lineOf(session, caller).mostVerboseWith(rank, session);
+    const upward = most === rank || span === undefined ? message : message.with({ ...span, text: `"${levelName(most)}"` });
+    const ended = (succeeded: boolean): void => {
+      if (!succeeded) session.logRank = before;
+    };
+    return this.#relay(upward, caller, session, reply, { ended });
+  }
+
+  #subscribe(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange {
+    const uri = message.stringParam("uri");
+    if (session === undefined || uri === undefined) return this.#relay(message, caller, session, reply);
+    const { subscriptions } = this.switchboard.lineOf(session, caller);
+    // Before it is sent: the first update may come before the answer.
+    subscriptions.add(uri, session);
+    const ended = (succeeded: boolean): void => {
+      if (!succeeded) subscriptions.remove(uri, session);
+    };
+    return this.#relay(message, caller, session, reply, { ended });
+  }
+
+  #unsubscribe(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
+    const uri = message.stringParam("uri");
+    if (session === undefined || uri === undefined) return this.#relay(message, caller, session, reply);
+    const wanted = this.switchboard.lineOf(session, caller).subscriptions.remove(uri, session);
+    if (!wanted) return this.#relay(message, caller, session, reply);
+    reply.finish(resultText(message.id ?? "null", "{}"));
+    return undefined;
+  }
+}

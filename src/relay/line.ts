@@ -1,0 +1,312 @@
+import { canAnswer } from "../protocol/capabilities.ts";
+import { ErrorCode, errorText } from "../protocol/errors.ts";
+import { DEFAULT_RANK, levelName, levelRank } from "../protocol/log-levels.ts";
+import type { Message } from "../protocol/message.ts";
+import type { Clock } from "../telemetry/clock.ts";
+import type { Connection, ConnectionListener } from "../upstream/connection.ts";
+import type { Fault } from "../upstream/fault.ts";
+import type { Need } from "../upstream/upstream.ts";
+import type { Caller } from "./ends.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Question, Session } from "./session.ts";
+import { Subscriptions } from "./subscriptions.ts";
+
+/**
+ * How long after another principal's last exchange a question without an address is still not given to the only open
+ * one: it could be a late question of that other one, and a question must never reach somebody else.
+ */
+const FOREIGN_TRACE_MS = 60_000;
+
+const LIST_KINDS = ["tools", "prompts", "resources"];
+
+/** What a line needs from the switchboard it belongs to. */
+export interface LineOwner {
+  readonly clock: Clock;
+  /** A server asked its client something; `auto` isolation remembers. */
+  asked(): void;
+  retry(exchange: Exchange, lost: Connection, fault: Fault): void;
+  describe(fault: Fault, caller: Caller): Description;
+  /** Nobody uses the line any more. */
+  abandoned(line: Line): void;
+}
+
+/** A fault in words for one caller. */
+export interface Description {
+  readonly message: string;
+  readonly data: object;
+}
+
+interface Target {
+  readonly session: Session;
+  readonly exchange: Exchange | undefined;
+}
+
+/**
+ * What the relay keeps about one connection of an upstream, across its restarts: who is on it, what is open, and whom
+ * each thing the server says is for.
+ */
+export class Line {
+  readonly need: Need;
+  /** The session that has this line for itself. */
+  readonly exclusive: Session | undefined;
+  readonly subscriptions = new Subscriptions();
+  readonly #owner: LineOwner;
+  readonly #sessions = new Set<Session>();
+  readonly #exchanges = new Set<Exchange>();
+  /** When each principal was last seen here, in milliseconds. */
+  readonly #seen = new Map<string, number>();
+  /** Questions passed on, by the server's raw id. */
+  readonly #passed = new Map<string, { session: Session; id: number }>();
+  #connection: Connection | undefined;
+  #usable = false;
+  #lastUsed: number;
+
+  constructor(need: Need, exclusive: Session | undefined, owner: LineOwner) {
+    this.need = need;
+    this.exclusive = exclusive;
+    this.#owner = owner;
+    this.#lastUsed = owner.clock.now();
+  }
+
+  get key(): string {
+    return this.need.key;
+  }
+
+  get idle(): boolean {
+    return this.#sessions.size === 0 && this.#exchanges.size === 0;
+  }
+
+  get lastUsed(): number {
+    return this.#lastUsed;
+  }
+
+  attach(connection: Connection): ConnectionListener {
+    this.#connection = connection;
+    return {
+      outside: (message) => this.#outside(message),
+      closed: () => this.#closed(connection),
+      noise: () => undefined,
+    };
+  }
+
+  /** The connection has said hello: renews what the sessions had asked of the one before. */
+  ready(connection: Connection, again: boolean): void {
+    this.#usable = true;
+    this.streamsChanged();
+    if (!again) return;
+    const rank = this.#mostVerbose();
+    // A server that is new to these is no worse off when it refuses one: nothing waits for the answer.
+    if (rank !== -1) connection.call("logging/setLevel", { level: levelName(rank) }).catch(() => undefined);
+    for (const uri of this.subscriptions.uris()) connection.call("resources/subscribe", { uri }).catch(() => undefined);
+    const kinds = LIST_KINDS.filter((kind) => connection.introduction.capabilities[kind] !== undefined);
+    for (const session of this.#sessions) session.listChanged(kinds);
+  }
+
+  join(session: Session): void {
+    this.#sessions.add(session);
+    if (session.hasStream) this.streamsChanged();
+  }
+
+  leave(session: Session): void {
+    this.#sessions.delete(session);
+    for (const uri of this.subscriptions.drop(session)) {
+      if (this.#usable) this.#connection?.call("resources/unsubscribe", { uri }).catch(() => undefined);
+    }
+    this.#lastUsed = this.#owner.clock.now();
+    if (this.idle) this.#owner.abandoned(this);
+    else this.streamsChanged();
+  }
+
+  /** A session opened its first stream or closed its last one. */
+  streamsChanged(): void {
+    if (this.#usable) this.#connection?.listen(this.exclusive?.hasStream ?? true);
+  }
+
+  opened(exchange: Exchange): void {
+    this.#exchanges.add(exchange);
+  }
+
+  closedExchange(exchange: Exchange): void {
+    if (!this.#exchanges.delete(exchange)) return;
+    if (this.exclusive === undefined) this.#trace(exchange.caller.principal.id);
+    if (this.idle && this.key !== "") {
+      this.#lastUsed = this.#owner.clock.now();
+      this.#owner.abandoned(this);
+    }
+  }
+
+  retry(exchange: Exchange, lost: Connection, fault: Fault): void {
+    this.#owner.retry(exchange, lost, fault);
+  }
+
+  describe(fault: Fault, caller: Caller): Description {
+    return this.#owner.describe(fault, caller);
+  }
+
+  #outside(message: Message): void {
+    if (message.kind === "request") this.question(message, undefined);
+    else this.notification(message, undefined);
+  }
+
+  /** A request of the server, from the stream of an exchange or from nowhere in particular. */
+  question(message: Message, exchange: Exchange | undefined): void {
+    const connection = this.#connection;
+    if (connection === undefined || message.id === undefined) return;
+    this.#owner.asked();
+    const target = exchange === undefined ? this.#target() : targetOf(exchange);
+    if (target === undefined) return connection.send(this.#refusal(message));
+    if (!canAnswer(target.session.client.capabilities, message)) {
+      const why = `the client has not declared the capability for ${message.method}`;
+      return connection.send(errorText(message.id, ErrorCode.methodNotFound, why));
+    }
+    const token = message.meta("progressToken");
+    const id = target.session.ask(message, {
+      line: this,
+      connection,
+      serverId: message.id,
+      progressToken: token === undefined ? undefined : message.slice(token),
+      exchange: target.exchange,
+    });
+    if (id === undefined) {
+      return connection.send(errorText(message.id, ErrorCode.server, "the client has too many open questions"));
+    }
+    this.#passed.set(message.id, { session: target.session, id });
+  }
+
+  /** A client's answer to a question, already with the server's id. */
+  answered(question: Question, text: string): void {
+    if (question.connection === this.#connection) question.connection.send(text);
+  }
+
+  questionClosed(question: Question): void {
+    this.#passed.delete(question.serverId);
+  }
+
+  /** A notification of the server other than progress. */
+  notification(message: Message, exchange: Exchange | undefined): void {
+    switch (message.method) {
+      case "notifications/cancelled":
+        return this.#withdrawn(message);
+      case "notifications/message":
+        return this.#log(message, exchange);
+      case "notifications/resources/updated": {
+        const uri = message.stringParam("uri");
+        if (this.exclusive !== undefined) return this.exclusive.push(message.text);
+        for (const session of this.subscriptions.of(uri ?? "")) session.push(message.text);
+        return;
+      }
+      case "notifications/elicitation/complete":
+        // Names a question of one client by an id only the server knows: on a shared line nobody can tell whose.
+        return exchange === undefined ? this.exclusive?.push(message.text) : exchange.push(message.text);
+      default:
+        if (exchange !== undefined && !isForAll(message)) return exchange.push(message.text);
+        for (const session of this.#sessions) session.push(message.text);
+    }
+  }
+
+  /** Whether nobody but this session is on the line. */
+  only(session: Session): boolean {
+    return this.#sessions.size === 1 && this.#sessions.has(session);
+  }
+
+  /** Passes a client's notification on, if the server is there to hear it. */
+  send(text: string): void {
+    if (this.#usable) this.#connection?.send(text);
+  }
+
+  #closed(connection: Connection): void {
+    for (const session of this.#sessions) session.forget(connection);
+    // One that was replaced ends after its successor has begun.
+    if (this.#connection !== connection) return;
+    this.#connection = undefined;
+    this.#usable = false;
+    this.#passed.clear();
+  }
+
+  /** The most verbose level of all sessions, or of the one that is about to choose; -1 while nobody has chosen. */
+  mostVerboseWith(rank: number, chooser: Session): number {
+    let most = rank;
+    for (const session of this.#sessions) {
+      if (session !== chooser && session.logRank !== -1 && session.logRank < most) most = session.logRank;
+    }
+    return most;
+  }
+
+  #mostVerbose(): number {
+    let most = -1;
+    for (const { logRank } of this.#sessions) if (logRank !== -1 && (most === -1 || logRank < most)) most = logRank;
+    return most;
+  }
+
+  #log(message: Message, exchange: Exchange | undefined): void {
+    const rank = levelRank(message.stringParam("level"));
+    const only = exchange ?? this.#onlyExchange();
+    const chosen = this.#mostVerbose() !== -1;
+    const wants = (session: Session | undefined): boolean => {
+      if (session === undefined || rank === -1 || !chosen) return true;
+      return rank >= (session.logRank === -1 ? DEFAULT_RANK : session.logRank);
+    };
+    if (only !== undefined) {
+      if (wants(only.session)) only.push(message.text);
+      return;
+    }
+    for (const session of this.#sessions) if (wants(session)) session.push(message.text);
+  }
+
+  /** The only open exchange of a connection that does not name them. */
+  #onlyExchange(): Exchange | undefined {
+    if (this.#connection?.attributes === true || this.#exchanges.size !== 1) return undefined;
+    const [only] = this.#exchanges;
+    return only;
+  }
+
+  /** Whom a question without an address is for; undefined when that cannot be known. */
+  #target(): Target | undefined {
+    const [first] = this.#exchanges;
+    if (this.exclusive !== undefined) {
+      const exchange = this.#exchanges.size === 1 || !this.exclusive.hasStream ? first : undefined;
+      return { session: this.exclusive, exchange };
+    }
+    if (first === undefined || this.#exchanges.size !== 1) return undefined;
+    const since = this.#owner.clock.now() - FOREIGN_TRACE_MS;
+    for (const [principal, seen] of this.#seen) {
+      if (seen > since && principal !== first.caller.principal.id) return undefined;
+    }
+    return targetOf(first);
+  }
+
+  #refusal(message: Message): string {
+    const id = message.id ?? "null";
+    if (message.method === "ping") return `{"jsonrpc":"2.0","id":${id},"result":{}}`;
+    const why =
+      `${message.method} cannot be passed on: several clients share this connection, or no call is open on it, so the ` +
+      'proxy cannot know whom to ask. Set "isolation": "session" for this server in the proxy\'s configuration.';
+    return errorText(id, ErrorCode.methodNotFound, why);
+  }
+
+  #withdrawn(message: Message): void {
+    const span = message.param("requestId");
+    if (span === undefined) return;
+    const passed = this.#passed.get(message.slice(span));
+    passed?.session.withdraw(passed.id, (id) =>
+      message.edited({ start: span.start, end: span.end, text: String(id) }),
+    );
+  }
+
+  #trace(principal: string): void {
+    const now = this.#owner.clock.now();
+    this.#lastUsed = now;
+    this.#seen.set(principal, now);
+    if (this.#seen.size < 64) return;
+    for (const [id, seen] of this.#seen) if (seen <= now - FOREIGN_TRACE_MS) this.#seen.delete(id);
+  }
+}
+
+function targetOf(exchange: Exchange): Target | undefined {
+  return exchange.session === undefined ? undefined : { session: exchange.session, exchange };
+}
+
+/** Changes of lists concern every session, whichever call made them. */
+function isForAll(message: Message): boolean {
+  return message.method?.endsWith("/list_changed") === true;
+}

@@ -1,0 +1,199 @@
+import { ErrorCode, errorText, notificationText } from "../protocol/errors.ts";
+import type { Message } from "../protocol/message.ts";
+import type { Principal } from "../policy/principal.ts";
+import type { Connection } from "../upstream/connection.ts";
+import type { Client, EventStream } from "./ends.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Line } from "./line.ts";
+
+/** What waits for a client that has no stream open, at the most. */
+const BACKLOG_MESSAGES = 256;
+const BACKLOG_CHARACTERS = 1_048_576;
+/** Streams of one session: a client that reconnects in a loop must not pile them up. */
+const MAX_STREAMS = 4;
+/** Questions open at one client: a server that asks in a loop must not fill the memory. */
+const MAX_QUESTIONS = 256;
+
+/** A server's request that was passed on to a client. */
+export interface Question {
+  readonly line: Line;
+  readonly connection: Connection;
+  /** Raw token of the id the server gave it. */
+  readonly serverId: string;
+  /** Raw progress token of the server, undefined when it wants no progress. */
+  readonly progressToken: string | undefined;
+  readonly exchange: Exchange | undefined;
+}
+
+/** What the proxy keeps about one legacy client on one endpoint. */
+export class Session {
+  readonly id: string;
+  readonly client: Client;
+  readonly principal: Principal;
+  /** In `auto`: this client gets a child process of its own. */
+  ownChild: boolean;
+  /** Rank of the log level the client chose, -1 until it did. */
+  logRank = -1;
+  lastUsed: number;
+  readonly #lines = new Set<Line>();
+  readonly #exchanges = new Map<string, Exchange>();
+  readonly #questions = new Map<number, Question>();
+  readonly #streams: EventStream[] = [];
+  #backlog: string[] = [];
+  #backlogSize = 0;
+  #nextQuestion: number;
+  #ended = false;
+
+  /** @param firstQuestion where ids of questions begin; by chance, so that an answer to an earlier life is not taken for one to this */
+  constructor(id: string, client: Client, principal: Principal, ownChild: boolean, now: number, firstQuestion: number) {
+    this.id = id;
+    this.client = client;
+    this.principal = principal;
+    this.ownChild = ownChild;
+    this.lastUsed = now;
+    this.#nextQuestion = firstQuestion;
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** Nothing is open that would be lost if the session left the memory. */
+  get idle(): boolean {
+    return this.#streams.length === 0 && this.#exchanges.size === 0 && this.#questions.size === 0;
+  }
+
+  get hasStream(): boolean {
+    return this.#streams.length > 0;
+  }
+
+  join(line: Line): void {
+    if (this.#ended || this.#lines.has(line)) return;
+    this.#lines.add(line);
+    line.join(this);
+  }
+
+  get lines(): ReadonlySet<Line> {
+    return this.#lines;
+  }
+
+  exchangeOpened(exchange: Exchange): void {
+    if (exchange.request.id !== undefined) this.#exchanges.set(exchange.request.id, exchange);
+  }
+
+  exchangeClosed(exchange: Exchange): void {
+    const id = exchange.request.id;
+    if (id !== undefined && this.#exchanges.get(id) === exchange) this.#exchanges.delete(id);
+  }
+
+  /** The open exchange for an id of this client, as the raw token. */
+  exchange(id: string): Exchange | undefined {
+    return this.#exchanges.get(id);
+  }
+
+  /** Says something that belongs to no request of the client: on its newest stream, or as soon as it opens one. */
+  push(text: string): void {
+    if (this.#ended) return;
+    const stream = this.#streams.at(-1);
+    if (stream !== undefined) return stream.push(text);
+    this.#backlog.push(text);
+    this.#backlogSize += text.length;
+    while (this.#backlog.length > BACKLOG_MESSAGES || this.#backlogSize > BACKLOG_CHARACTERS) {
+      this.#backlogSize -= this.#backlog.shift()?.length ?? 0;
+    }
+  }
+
+  openStream(stream: EventStream): void {
+    if (this.#ended) return stream.end();
+    this.#streams.push(stream);
+    if (this.#streams.length > MAX_STREAMS) this.#streams.shift()?.end();
+    const waiting = this.#backlog;
+    this.#backlog = [];
+    this.#backlogSize = 0;
+    for (const text of waiting) stream.push(text);
+    if (this.#streams.length === 1) for (const line of this.#lines) line.streamsChanged();
+  }
+
+  closeStream(stream: EventStream): void {
+    const index = this.#streams.indexOf(stream);
+    if (index === -1) return;
+    this.#streams.splice(index, 1);
+    if (this.#streams.length === 0) for (const line of this.#lines) line.streamsChanged();
+  }
+
+  /**
+   * Passes a server's request on to the client, with an id of ours.
+   * @returns that id, or undefined when the client already has too many to answer
+   */
+  ask(message: Message, question: Question): number | undefined {
+    if (this.#ended || this.#questions.size >= MAX_QUESTIONS) return undefined;
+    const id = this.#nextQuestion++;
+    this.#questions.set(id, question);
+    question.exchange?.questionOpened();
+    const token = message.meta("progressToken");
+    const text =
+      token === undefined
+        ? message.withId(String(id))
+        : message.withId(String(id), { start: token.start, end: token.end, text: String(id) });
+    if (question.exchange !== undefined && !question.exchange.over) question.exchange.push(text);
+    else this.push(text);
+    return id;
+  }
+
+  /** The server takes a question back. */
+  withdraw(id: number, notice: (id: number) => string): void {
+    const question = this.#takeQuestion(id);
+    if (question === undefined) return;
+    if (question.exchange !== undefined && !question.exchange.over) question.exchange.push(notice(id));
+    else this.push(notice(id));
+  }
+
+  /** The client's answer to a question. Answers to nothing are ignored, as JSON-RPC asks. */
+  answer(message: Message): void {
+    const question = this.#takeQuestion(Number(message.id));
+    if (question === undefined) return;
+    question.line.answered(question, message.withId(question.serverId));
+  }
+
+  /** The client reports progress on a question. */
+  progress(message: Message): void {
+    const span = message.param("progressToken");
+    const question = span === undefined ? undefined : this.#questions.get(Number(message.slice(span)));
+    if (span === undefined || question?.progressToken === undefined) return;
+    question.line.send(message.edited({ start: span.start, end: span.end, text: question.progressToken }));
+  }
+
+  /** Forgets the questions of a connection that is gone. */
+  forget(connection: Connection): void {
+    for (const [id, question] of this.#questions) if (question.connection === connection) this.#takeQuestion(id);
+  }
+
+  /** Ends the session: what is in flight is cancelled, servers that wait for its answers get an error. */
+  end(): void {
+    if (this.#ended) return;
+    for (const id of [...this.#questions.keys()]) {
+      const question = this.#takeQuestion(id);
+      if (question === undefined) continue;
+      question.line.answered(question, errorText(question.serverId, ErrorCode.server, "the client's session has ended"));
+    }
+    for (const exchange of [...this.#exchanges.values()]) exchange.cancel("the client's session has ended");
+    this.#ended = true;
+    for (const line of this.#lines) line.leave(this);
+    this.#lines.clear();
+    for (const stream of this.#streams.splice(0)) stream.end();
+    this.#backlog = [];
+  }
+
+  listChanged(kinds: readonly string[]): void {
+    for (const kind of kinds) this.push(notificationText(`notifications/${kind}/list_changed`));
+  }
+
+  #takeQuestion(id: number): Question | undefined {
+    const question = this.#questions.get(id);
+    if (question === undefined) return undefined;
+    this.#questions.delete(id);
+    question.exchange?.questionClosed();
+    question.line.questionClosed(question);
+    return question;
+  }
+}

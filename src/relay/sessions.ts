@@ -1,0 +1,174 @@
+import { LRUCache } from "lru-cache";
+import type { Principal } from "../policy/principal.ts";
+import type { Sealer } from "../store/sealer.ts";
+import type { Clock } from "../telemetry/clock.ts";
+import type { Client } from "./ends.ts";
+import { Session } from "./session.ts";
+
+/** Larger ids would not fit beside other headers into what HTTP servers accept; then extras are left out. */
+const MAX_SEALED_CHARACTERS = 4_096;
+/** Sessions in memory; the least recently used idle ones leave first, and come back from their ids. */
+const MAX_IN_MEMORY = 50_000;
+/** Ids ended by DELETE that are remembered; a client that makes and ends them in a loop must not fill the memory. */
+const MAX_ENDED = 200_000;
+
+export interface SessionLimits {
+  readonly idleMs: number;
+  readonly maxAgeMs: number;
+}
+
+interface Sealed {
+  /** Endpoint, principal, version, client info, capabilities, time made. */
+  readonly e: string;
+  readonly p: string;
+  readonly v: string;
+  readonly i: unknown;
+  readonly c: Readonly<Record<string, unknown>>;
+  readonly t: number;
+}
+
+/**
+ * The sessions of all endpoints. An id carries all that is needed to make its session again, so dropping one from
+ * memory, or restarting the proxy, ends nothing.
+ */
+export class Sessions {
+  readonly #sealer: Sealer;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #limits: SessionLimits;
+  readonly #live = new Map<string, { session: Session; endpoint: string; made: number }>();
+  readonly #ended: LRUCache<string, true>;
+
+  constructor(sealer: Sealer, clock: Clock, random: () => number, limits: SessionLimits) {
+    this.#sealer = sealer;
+    this.#clock = clock;
+    this.#random = random;
+    this.#limits = limits;
+    this.#ended = new LRUCache({ max: MAX_ENDED, ttl: limits.maxAgeMs });
+  }
+
+  get size(): number {
+    return this.#live.size;
+  }
+
+  create(endpoint: string, principal: Principal, client: Client, ownChild: boolean): Session {
+    const made = this.#clock.now();
+    return this.#keep(this.#seal(endpoint, principal, client, made), endpoint, principal, client, ownChild, made);
+  }
+
+  /**
+   * The session for an id.
+   * @param restored called for one that was not in memory and is made again
+   * @returns undefined for an id that is forged, ended, too old, of another endpoint or of another principal: all the
+   * same to the one who asks
+   */
+  find(
+    id: string,
+    endpoint: string,
+    principal: Principal,
+    restored: { ownChild(client: Client): boolean; made(session: Session): void },
+  ): Session | undefined {
+    const now = this.#clock.now();
+    const live = this.#live.get(id);
+    if (live !== undefined) {
+      if (live.endpoint !== endpoint || live.session.principal.id !== principal.id) return undefined;
+      if (now - live.made > this.#limits.maxAgeMs) return undefined;
+      live.session.lastUsed = now;
+      return live.session;
+    }
+    if (this.#ended.has(id)) return undefined;
+    const text = this.#sealer.open(id);
+    if (text === undefined) return undefined;
+    const sealed = JSON.parse(text) as Sealed;
+    if (sealed.e !== endpoint || sealed.p !== principal.id || now - sealed.t > this.#limits.maxAgeMs) return undefined;
+    const client: Client = { protocolVersion: sealed.v, info: sealed.i, capabilities: sealed.c };
+    const session = this.#keep(id, endpoint, principal, client, restored.ownChild(client), sealed.t);
+    restored.made(session);
+    return session;
+  }
+
+  /** Ends a session for good. */
+  end(session: Session): void {
+    this.#live.delete(session.id);
+    this.#ended.set(session.id, true);
+    session.end();
+  }
+
+  /** Takes a session back that never became one: its `initialize` failed. */
+  discard(session: Session): void {
+    this.#live.delete(session.id);
+    session.end();
+  }
+
+  /** Ends all, on the way out; their ids stay good. */
+  close(): void {
+    for (const { session } of this.#live.values()) session.end();
+    this.#live.clear();
+  }
+
+  /** Drops idle sessions from memory, and the oldest ones for good. */
+  sweep(): void {
+    const now = this.#clock.now();
+    for (const [id, { session, made }] of this.#live) {
+      const old = now - made > this.#limits.maxAgeMs;
+      if (!old && (!session.idle || now - session.lastUsed <= this.#limits.idleMs)) continue;
+      this.#live.delete(id);
+      session.end();
+    }
+  }
+
+  #keep(id: string, endpoint: string, principal: Principal, client: Client, ownChild: boolean, made: number): Session {
+    // Ids of questions begin at a place of their own in each life of a session.
+    const first = Math.floor(this.#random() * 2 ** 31) * 1_000;
+    const session = new Session(id, client, principal, ownChild, this.#clock.now(), first);
+    this.#makeRoom();
+    this.#live.set(id, { session, endpoint, made });
+    return session;
+  }
+
+  #makeRoom(): void {
+    if (this.#live.size < MAX_IN_MEMORY) return;
+    let tries = 64;
+    for (const [id, { session }] of this.#live) {
+      if (tries-- === 0) return;
+      // In the order they were made; those in use go to the end of the queue.
+      const entry = this.#live.get(id);
+      this.#live.delete(id);
+      if (session.idle) return session.end();
+      if (entry !== undefined) this.#live.set(id, entry);
+    }
+  }
+
+  #seal(endpoint: string, principal: Principal, client: Client, made: number): string {
+    const whole: Sealed = {
+      e: endpoint,
+      p: principal.id,
+      v: client.protocolVersion,
+      i: client.info,
+      c: client.capabilities,
+      t: made,
+    };
+    const sealed = this.#sealer.seal(JSON.stringify(whole));
+    if (sealed.length <= MAX_SEALED_CHARACTERS) return sealed;
+    return this.#sealer.seal(JSON.stringify({ ...whole, i: briefInfo(client.info), c: briefCapabilities(client.capabilities) }));
+  }
+}
+
+/** Name and version, cut: what a session made again needs to say of its client. */
+function briefInfo(info: unknown): unknown {
+  const { name, version } = (typeof info === "object" && info !== null ? info : {}) as Record<string, unknown>;
+  return { name: String(name).slice(0, 100), version: String(version).slice(0, 100) };
+}
+
+/** The capabilities the proxy knows, without what a client may have put into them. */
+function briefCapabilities(capabilities: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const brief: Record<string, unknown> = {};
+  for (const name of ["sampling", "elicitation", "roots"]) {
+    const value = capabilities[name];
+    if (value === undefined) continue;
+    const modes = typeof value === "object" && value !== null ? Object.keys(value) : [];
+    const known = modes.filter((mode) => ["form", "url", "tools", "context", "listChanged"].includes(mode));
+    brief[name] = Object.fromEntries(known.map((mode) => [mode, mode === "listChanged" ? true : {}]));
+  }
+  return brief;
+}

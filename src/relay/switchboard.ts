@@ -1,0 +1,207 @@
+import type { ServerConfig } from "../config/config.ts";
+import { answersQuestions } from "../protocol/capabilities.ts";
+import type { Message } from "../protocol/message.ts";
+import type { Clock } from "../telemetry/clock.ts";
+import type { Connection, ConnectionListener, Introduction } from "../upstream/connection.ts";
+import { Fault } from "../upstream/fault.ts";
+import { Upstream } from "../upstream/upstream.ts";
+import type { Need, UpstreamDeps, UpstreamListener } from "../upstream/upstream.ts";
+import type { Caller, Client, Reply } from "./ends.ts";
+import { Exchange } from "./exchange.ts";
+import type { ExchangeHooks } from "./exchange.ts";
+import { Line } from "./line.ts";
+import type { Description, LineOwner } from "./line.ts";
+import { carriedHeaders, ownDeclaration, ownerOf, sharedNeed } from "./need.ts";
+import type { Identity } from "./need.ts";
+import type { Session } from "./session.ts";
+
+/** One request to be relayed, and where its answer goes. */
+export interface Call {
+  readonly message: Message;
+  readonly caller: Caller;
+  readonly session: Session | undefined;
+  readonly reply: Reply;
+  readonly hooks?: ExchangeHooks;
+}
+
+/** Brings the requests of clients to the right connection of one upstream, and keeps the lines to it. */
+export class Switchboard implements UpstreamListener, LineOwner {
+  readonly upstream: Upstream;
+  readonly clock: Clock;
+  readonly #identity: Identity;
+  readonly #lines = new Map<string, Line>();
+  readonly #shared: Line;
+  readonly #takesHeaders: boolean;
+  /** Whether callers can have connections that differ at all; where not, there is nothing to find out per request. */
+  readonly #always: Line | undefined;
+  #hasAsked = false;
+  #requests = 0;
+
+  constructor(config: ServerConfig, identity: Identity, deps: UpstreamDeps) {
+    const need = sharedNeed(config, identity);
+    this.clock = deps.clock;
+    this.#identity = identity;
+    this.upstream = new Upstream(config, need, this, deps);
+    this.#shared = new Line(need, undefined, this);
+    this.#lines.set("", this.#shared);
+    const { target } = config;
+    this.#takesHeaders = target.kind === "stdio" ? target.headerToEnv.size > 0 : target.forwardHeaders.length > 0;
+    this.#always = config.isolation === "shared" && !this.#takesHeaders ? this.#shared : undefined;
+  }
+
+  get config(): ServerConfig {
+    return this.upstream.config;
+  }
+
+  /** Requests of clients relayed so far. */
+  get requests(): number {
+    return this.#requests;
+  }
+
+  /** Whether a new session gets a child of its own in `auto` isolation: once the server is known to ask questions. */
+  givesOwnChild(client: Client): boolean {
+    return this.config.target.kind === "stdio" && this.#hasAsked && answersQuestions(client.capabilities);
+  }
+
+  /** Relays a request; whatever happens, the reply hears of it. */
+  relay(call: Call): Exchange {
+    this.#requests++;
+    const line = this.#lineFor(call.caller, call.session);
+    return this.#open(new Exchange(line, call.message, call.caller, call.session, call.reply, call.hooks), line);
+  }
+
+  /** Makes sure that a session has its connection, for what the server says outside requests. */
+  connect(session: Session, caller: Caller): void {
+    const line = this.#lineFor(caller, session);
+    // A failure is told to the next request, and logged where it happens.
+    if (this.upstream.current(line.key) === undefined) this.upstream.acquire(line.need).catch(() => undefined);
+  }
+
+  /**
+   * What the server says of itself, for the answer to `initialize`.
+   * @throws Fault
+   */
+  async introduce(session: Session, caller: Caller): Promise<Introduction> {
+    const { isolation, target } = this.config;
+    // An own connection over HTTP is made when the client really needs it: many never come back after `initialize`.
+    const lazy = target.kind !== "stdio" && isolation !== "user";
+    const line = this.#lineFor(caller, lazy ? undefined : session);
+    const known = this.upstream.current(line.key);
+    if (known !== undefined) return known.introduction;
+    try {
+      return (await this.upstream.acquire(line.need)).introduction;
+    } catch (error) {
+      if (!this.#sharesInstead(error, session)) throw error;
+      return await this.introduce(session, caller);
+    }
+  }
+
+  /** The line a session's notifications go to; none while it has no connection. */
+  lineOf(session: Session, caller: Caller): Line {
+    return this.#lineFor(caller, session);
+  }
+
+  attach(connection: Connection, key: string): ConnectionListener {
+    // A line that was given up while its connection was being made has nobody to listen.
+    return this.#lines.get(key)?.attach(connection) ?? { outside: () => {}, closed: () => {}, noise: () => {} };
+  }
+
+  ready(connection: Connection, key: string, again: boolean): void {
+    this.#lines.get(key)?.ready(connection, again);
+  }
+
+  asked(): void {
+    this.#hasAsked = true;
+  }
+
+  retry(exchange: Exchange, lost: Connection, fault: Fault): void {
+    const line = this.#lineFor(exchange.caller, exchange.session);
+    if (fault.code === "upstream.session_lost") this.upstream.replace(line.key, lost);
+    this.#acquire(exchange, line);
+  }
+
+  describe(fault: Fault, caller: Caller): Description {
+    const detail = caller.trusted && fault.detail !== undefined ? { detail: fault.detail } : {};
+    return {
+      message: `${this.config.displayName}: ${fault.message}`,
+      data: { code: fault.code, ...detail },
+    };
+  }
+
+  abandoned(line: Line): void {
+    if (line.exclusive !== undefined) this.#release(line);
+  }
+
+  /** Ends connections that were made for somebody and that nobody has used for a while. */
+  sweep(idleMs: number): void {
+    const before = this.clock.now() - idleMs;
+    for (const line of this.#lines.values()) {
+      if (line.key !== "" && line.idle && line.lastUsed <= before) this.#release(line);
+    }
+  }
+
+  #release(line: Line): void {
+    this.#lines.delete(line.key);
+    this.upstream.release(line.key);
+  }
+
+  #open(exchange: Exchange, line: Line): Exchange {
+    const connection = this.upstream.current(line.key);
+    if (connection === undefined) this.#acquire(exchange, line);
+    else exchange.start(connection, line);
+    return exchange;
+  }
+
+  #acquire(exchange: Exchange, line: Line): void {
+    this.upstream.acquire(line.need).then(
+      (connection) => {
+        if (!exchange.over) exchange.start(connection, line);
+      },
+      (error: unknown) => {
+        if (this.#sharesInstead(error, exchange.session)) return this.#acquire(exchange, this.#shared);
+        exchange.fail(asFault(error), 503);
+      },
+    );
+  }
+
+  /** At the cap of processes `auto` falls back to the shared child, which cannot ask questions then. */
+  #sharesInstead(error: unknown, session: Session | undefined): boolean {
+    if (session?.ownChild !== true || asFault(error).code !== "upstream.at_capacity") return false;
+    session.ownChild = false;
+    return true;
+  }
+
+  #lineFor(caller: Caller, session: Session | undefined): Line {
+    if (this.#always !== undefined) {
+      session?.join(this.#always);
+      return this.#always;
+    }
+    const owner = ownerOf(this.config, caller, session);
+    const carried = this.#takesHeaders ? carriedHeaders(this.config, caller) : undefined;
+    const key = carried === undefined ? owner.key : `${owner.key} ${carried.key}`;
+    let line = this.#lines.get(key);
+    if (line === undefined) {
+      line = this.#makeLine(key, owner.exclusive ? session : undefined, carried);
+      this.#lines.set(key, line);
+    }
+    session?.join(line);
+    return line;
+  }
+
+  #makeLine(key: string, exclusive: Session | undefined, carried: ReturnType<typeof carriedHeaders>): Line {
+    const shared = sharedNeed(this.config, this.#identity);
+    const need: Need = {
+      key,
+      declaration: exclusive === undefined ? shared.declaration : ownDeclaration(this.config, exclusive),
+      env: carried?.env ?? shared.env,
+      headers: carried?.headers ?? shared.headers,
+    };
+    return new Line(need, exclusive, this);
+  }
+}
+
+function asFault(error: unknown): Fault {
+  return error instanceof Fault
+    ? error
+    : new Fault("upstream.protocol", "the proxy could not use this server", { detail: String(error) });
+}

@@ -1,0 +1,84 @@
+import type { Clock } from "../telemetry/clock.ts";
+
+const MAX_LINE_CHARS = 4096;
+const LINES_PER_SECOND = 100;
+const BURST = 400;
+const KEPT_LINES = 20;
+
+const COLOUR = new RegExp(`${String.fromCharCode(27)}\\[[0-9;]*m`, "g");
+const UNSAFE = /(?!\t)[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+
+/**
+ * Text that is safe to print: colours are taken out, every other control character is shown as an escape. A child's
+ * output must not be able to move the cursor of whoever reads the log, nor to forge a line in it.
+ */
+export function printable(text: string): string {
+  return text.replaceAll(COLOUR, "").replaceAll(UNSAFE, (character) => {
+    const code = character.charCodeAt(0);
+    return code < 256 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16)}`;
+  });
+}
+
+/** What a child says beside the protocol, in a dose that a log can take; the last lines are kept for the obituary. */
+export class NoiseGate {
+  readonly #report: (line: string) => void;
+  readonly #clock: Clock;
+  readonly #redact: (text: string) => string;
+  readonly #last: string[] = [];
+  #tokens = BURST;
+  #filledAt: number;
+  #dropped = 0;
+  #cancelTimer: (() => void) | undefined;
+
+  /** @param redact takes configured secrets out of a line */
+  constructor(report: (line: string) => void, clock: Clock, redact: (text: string) => string) {
+    this.#report = report;
+    this.#clock = clock;
+    this.#redact = redact;
+    this.#filledAt = clock.now();
+  }
+
+  /** The last lines, oldest first, those that were not reported included. */
+  get lastLines(): readonly string[] {
+    return this.#last;
+  }
+
+  line(text: string): void {
+    if (text.trim() === "") return;
+    const whole = this.#redact(text.length > 4 * MAX_LINE_CHARS ? text.slice(0, 4 * MAX_LINE_CHARS) : text);
+    const cut = whole.length > MAX_LINE_CHARS ? `${whole.slice(0, MAX_LINE_CHARS)} ... cut` : whole;
+    const safe = printable(cut);
+    this.#last.push(safe);
+    if (this.#last.length > KEPT_LINES) this.#last.shift();
+    if (!this.#take()) {
+      this.#dropped++;
+      this.#cancelTimer ??= this.#clock.after(1000, () => this.#reportDropped());
+      return;
+    }
+    this.#reportDropped();
+    this.#report(safe);
+  }
+
+  /** Says how many lines were left out, if any, and ends. */
+  end(): void {
+    this.#reportDropped();
+  }
+
+  #take(): boolean {
+    const now = this.#clock.now();
+    this.#tokens = Math.min(BURST, this.#tokens + (Math.max(0, now - this.#filledAt) * LINES_PER_SECOND) / 1000);
+    this.#filledAt = now;
+    if (this.#tokens < 1) return false;
+    this.#tokens--;
+    return true;
+  }
+
+  #reportDropped(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    if (this.#dropped === 0) return;
+    const dropped = this.#dropped;
+    this.#dropped = 0;
+    this.#report(`... ${dropped} lines dropped`);
+  }
+}

@@ -1,0 +1,240 @@
+import { splitArray } from "../protocol/json.ts";
+import type { Clock } from "../telemetry/clock.ts";
+import { Child } from "./child.ts";
+import type { ChildOptions } from "./child.ts";
+import { Fault } from "./fault.ts";
+import { LineReader } from "./line-reader.ts";
+import { answeredId } from "./stdio-head.ts";
+import { StdinQueue } from "./stdio-input.ts";
+import { NoiseGate } from "./stdio-noise.ts";
+import type { Wire, WireListener } from "./wire.ts";
+
+export interface StdioWireOptions extends ChildOptions {
+  /** Longest message the child may send, in bytes. */
+  readonly maxMessageBytes: number;
+  /** Text that may wait for a child that does not read, in characters; 64 Mi by default. */
+  readonly maxPendingChars?: number;
+  /** Takes configured secrets out of what the child wrote to stderr. */
+  readonly redact?: (text: string) => string;
+}
+
+/** How long output of a child that has ended is waited for; processes it left behind may hold the pipe open. */
+const DRAIN_MS = 500;
+/** How long a child may live on after it has closed stdin or stdout, without which it cannot serve. */
+const DEAF_MS = 1000;
+const MAX_PENDING_CHARS = 64 * 1024 * 1024;
+/** stderr has no protocol; what is longer is cut in the log anyway. */
+const STDERR_LINE_BYTES = 16 * 1024;
+const OPEN_BRACE = 123;
+const OPEN_BRACKET = 91;
+
+/**
+ * A child process that speaks JSON-RPC, one message a line (MCP 2025-11-25, basic/transports, stdio). What is not a
+ * message on its stdout is noise: many servers print a banner there.
+ */
+export class StdioWire implements Wire {
+  readonly attributes = false;
+  readonly #options: StdioWireOptions;
+  readonly #clock: Clock;
+  #listener: WireListener | undefined;
+  #child: Child | undefined;
+  #stdin: StdinQueue | undefined;
+  #stderr: NoiseGate | undefined;
+  #stdout: NoiseGate | undefined;
+  /** Why the link ends, set once: the first cause counts. `asked` is an orderly end. */
+  #cause: Fault | "asked" | undefined;
+  readonly #ended = Promise.withResolvers<void>();
+  #over = false;
+
+  constructor(options: StdioWireOptions) {
+    this.#options = options;
+    this.#clock = options.clock;
+  }
+
+  /** Process id of the child, undefined before it runs. */
+  get pid(): number | undefined {
+    return this.#child?.process.pid;
+  }
+
+  async open(listener: WireListener): Promise<void> {
+    const { maxMessageBytes, watchdog } = this.#options;
+    const redact = this.#options.redact ?? ((text: string) => text);
+    await watchdog.ready();
+    if (this.#cause !== undefined) throw stopped();
+    const child = Child.start(this.#options);
+    const stdin = new StdinQueue(child.process.stdin, this.#options.maxPendingChars ?? MAX_PENDING_CHARS, () =>
+      this.#deaf("closed its stdin"),
+    );
+    const stderr = new NoiseGate((line) => listener.noise(line, "stderr"), this.#clock, redact);
+    this.#listener = listener;
+    this.#child = child;
+    this.#stdin = stdin;
+    this.#stderr = stderr;
+    this.#stdout = new NoiseGate((line) => listener.noise(line, "stdout"), this.#clock, redact);
+
+    const output = drain(child.process.stdout, this.#messageReader(maxMessageBytes));
+    const errors = drain(child.process.stderr, this.#stderrReader(stderr));
+    void output.ended.then(() => this.#deaf("closed its stdout"));
+    void child.process.exited.then(() => this.#exited(child, [output, errors]));
+  }
+
+  request(id: number, text: string): void {
+    const fault = this.#refusal(text);
+    if (fault === undefined) this.#stdin?.push(text, id);
+    // Later, so that the caller has noted the request before it hears of it.
+    else queueMicrotask(() => this.#listener?.failed(id, fault));
+  }
+
+  send(text: string): void {
+    const fault = this.#refusal(text);
+    if (fault === undefined) this.#stdin?.push(text, undefined);
+    else if (fault.code === "upstream.overloaded")
+      this.#stdout?.line("dropped a message to it: it does not read its stdin");
+  }
+
+  abandon(): void {}
+
+  initialized(): void {}
+
+  listen(): void {}
+
+  async close(): Promise<void> {
+    this.#cause ??= "asked";
+    if (this.#child === undefined) return;
+    // What is queued leaves before stdin is closed behind it.
+    this.#stdin?.flush();
+    await this.#child.stop();
+    await this.#ended.promise;
+  }
+
+  /** Why nothing more can be sent, undefined when it can. */
+  #refusal(text: string): Fault | undefined {
+    if (this.#stdin === undefined || this.#cause !== undefined) {
+      return this.#cause instanceof Fault ? unsent(this.#cause) : stopped();
+    }
+    if (!this.#stdin.full(text.length)) return undefined;
+    return new Fault("upstream.overloaded", "the server does not read its input as fast as it is asked; try later", {
+      notRun: true,
+    });
+  }
+
+  #messageReader(maxBytes: number): LineReader {
+    const tooLarge = new Fault(
+      "upstream.too_large",
+      `the server's answer is longer than ${maxBytes} bytes; raise the limit of messages or ask for less`,
+    );
+    let told = false;
+    const tell = (head: string, tail: string): void => {
+      const id = told ? undefined : answeredId(head, tail);
+      if (id === undefined) return;
+      told = true;
+      this.#listener?.failed(id, tooLarge);
+    };
+    return new LineReader(maxBytes, {
+      line: (text) => this.#line(text),
+      oversized: (head) => {
+        told = false;
+        tell(head, "");
+      },
+      skipped: (head, tail, bytes) => {
+        tell(head, tail);
+        this.#stdout?.line(`skipped a line of ${bytes} bytes, more than ${maxBytes}: ${head.slice(0, 80)} ...`);
+      },
+    });
+  }
+
+  #line(text: string): void {
+    const listener = this.#listener;
+    if (listener === undefined || this.#over) return;
+    let first = text.charCodeAt(0);
+    if (first !== OPEN_BRACE && first !== OPEN_BRACKET) {
+      const trimmed = text.trimStart();
+      if (trimmed === "") return;
+      first = trimmed.charCodeAt(0);
+    }
+    if (first === OPEN_BRACE) return listener.message(text, undefined);
+    const batch = first === OPEN_BRACKET ? splitArray(text).filter((each) => each.startsWith("{")) : [];
+    // A log line may well begin with a bracket: "[info] ready".
+    if (batch.length === 0) this.#stdout?.line(text);
+    for (const message of batch) listener.message(message, undefined);
+  }
+
+  #stderrReader(gate: NoiseGate): LineReader {
+    return new LineReader(STDERR_LINE_BYTES, {
+      line: (text) => gate.line(text),
+      oversized: (head) => gate.line(`${head} ... cut`),
+      skipped: () => {},
+    });
+  }
+
+  /** Half of the link is gone; if the process does not end of itself, it is ended. */
+  #deaf(what: string): void {
+    this.#clock.after(DEAF_MS, () => {
+      if (this.#over || this.#cause !== undefined || this.#child === undefined) return;
+      this.#cause = this.#exitFault(what);
+      void this.#child.stop();
+    });
+  }
+
+  async #exited(child: Child, outputs: readonly Drain[]): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const cancel = this.#clock.after(DRAIN_MS, late.resolve);
+    await Promise.race([Promise.all(outputs.map((output) => output.ended)), late.promise]);
+    cancel();
+    const [half, lastError] = outputs.map((output) => output.finish());
+    if (half) this.#stdout?.line(`half a line at its end: ${half}`);
+    if (lastError) this.#stderr?.line(lastError);
+    this.#stderr?.end();
+    this.#stdout?.end();
+    const { exitCode, signalCode } = child.process;
+    this.#cause ??= this.#exitFault(signalCode === null ? `exit code ${exitCode}` : `ended by ${signalCode}`);
+    const fault = this.#cause === "asked" ? undefined : this.#cause;
+    this.#over = true;
+    for (const id of this.#stdin?.end() ?? [])
+      this.#listener?.failed(id, fault === undefined ? stopped() : unsent(fault));
+    this.#listener?.closed(fault);
+    await child.stop();
+    this.#ended.resolve();
+  }
+
+  #exitFault(how: string): Fault {
+    const lines = this.#stderr?.lastLines ?? [];
+    return new Fault("upstream.exited", `the server's process is gone: ${how}`, {
+      detail: lines.length === 0 ? undefined : lines.join("\n"),
+    });
+  }
+}
+
+interface Drain {
+  /** Resolves at the end of the stream, whatever ended it. */
+  readonly ended: Promise<void>;
+  /** Stops reading; returns the half line that was left. */
+  finish(): string;
+}
+
+function drain(stream: ReadableStream<Uint8Array>, lines: LineReader): Drain {
+  const reader = stream.getReader();
+  const read = async (): Promise<void> => {
+    for (;;) {
+      // A pipe that breaks has ended.
+      const part = await reader.read().catch(() => undefined);
+      if (part === undefined || part.done) return;
+      lines.push(part.value);
+    }
+  };
+  return {
+    ended: read(),
+    finish: () => {
+      reader.cancel().catch(() => undefined);
+      return lines.end();
+    },
+  };
+}
+
+function unsent(fault: Fault): Fault {
+  return new Fault(fault.code, fault.message, { detail: fault.detail, notRun: true });
+}
+
+function stopped(): Fault {
+  return new Fault("upstream.stopped", "the server is being stopped; try again later", { notRun: true });
+}

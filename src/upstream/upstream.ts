@@ -1,0 +1,243 @@
+import type { ServerConfig } from "../config/config.ts";
+import type { Clock } from "../telemetry/clock.ts";
+import type { Log } from "../telemetry/log.ts";
+import { Backoff } from "./backoff.ts";
+import { readCatalogue } from "./catalogue.ts";
+import type { Catalogue } from "./catalogue.ts";
+import { Connection } from "./connection.ts";
+import type { ConnectionListener, Declaration, Introduction } from "./connection.ts";
+import { Fault } from "./fault.ts";
+import { Slot } from "./slot.ts";
+import type { SlotState } from "./slot.ts";
+import type { Wire } from "./wire.ts";
+
+/** Which connection a caller needs, and how to make it if it is not there. */
+export interface Need {
+  /** `""` is the connection that everybody shares. */
+  readonly key: string;
+  readonly declaration: Declaration;
+  /** Values from the client's headers for the child's environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Headers of the client that travel to an HTTP upstream. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
+/** The relay's side of a connection. */
+export interface UpstreamListener {
+  /** Called for each new connection before anything is sent over it. */
+  attach(connection: Connection, key: string): ConnectionListener;
+  /** The connection has said hello; `again` when it takes the place of one that was lost. */
+  ready(connection: Connection, key: string, again: boolean): void;
+}
+
+export interface UpstreamDeps {
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  /** First delay before a lost server is started again, in milliseconds. */
+  readonly restartDelayMs?: number;
+  openWire(server: ServerConfig, need: Need): Wire;
+  /** The server could not be started, or was lost, for the first time since it was well. */
+  onFault?(server: ServerConfig, fault: Fault): void;
+}
+
+export interface UpstreamStatus {
+  readonly state: SlotState;
+  readonly fault: Fault | undefined;
+  readonly retryAt: number | undefined;
+  readonly restarts: number;
+  readonly connections: number;
+  readonly catalogue: Catalogue | undefined;
+}
+
+/** The life of one MCP server named in the configuration: its shared connection, and those made for somebody. */
+export class Upstream {
+  readonly config: ServerConfig;
+  readonly #deps: UpstreamDeps;
+  readonly #listener: UpstreamListener;
+  readonly #shared: Need;
+  readonly #slots = new Map<string, Slot>();
+  #introduction: Introduction | undefined;
+  #catalogue: Catalogue | undefined;
+  #stopSweep: (() => void) | undefined;
+  /** `again`: the lists changed while they were being read. */
+  #reading: "no" | "once" | "again" = "no";
+
+  constructor(config: ServerConfig, shared: Need, listener: UpstreamListener, deps: UpstreamDeps) {
+    this.config = config;
+    this.#shared = shared;
+    this.#listener = listener;
+    this.#deps = deps;
+  }
+
+  /** What the server said of itself when it was last connected. */
+  get introduction(): Introduction | undefined {
+    return this.#introduction;
+  }
+
+  get catalogue(): Catalogue | undefined {
+    return this.#catalogue;
+  }
+
+  get status(): UpstreamStatus {
+    const shared = this.#slots.get("");
+    return {
+      state: shared?.state ?? "idle",
+      fault: shared?.fault,
+      retryAt: shared?.retryAt,
+      restarts: shared?.restarts ?? 0,
+      connections: this.#openConnections(),
+      catalogue: this.#catalogue,
+    };
+  }
+
+  /** Begins to connect in the background. */
+  start(): void {
+    this.#stopSweep = this.#deps.clock.every(1_000, () => this.#sweep());
+    this.#slot(this.#shared).start();
+  }
+
+  /** The connection for a key if it can be used at once. */
+  current(key: string): Connection | undefined {
+    return this.#slots.get(key)?.current;
+  }
+
+  /**
+   * Waits for a connection, up to the connect timeout.
+   * @throws Fault with the reason
+   */
+  async acquire(need: Need): Promise<Connection> {
+    const known = this.#slots.get(need.key);
+    if (known === undefined && need.key !== "" && this.atCapacity) {
+      throw new Fault(
+        "upstream.at_capacity",
+        `all ${this.config.maxConnections} processes of this server are in use; try again later (maxConnections)`,
+        { notRun: true },
+      );
+    }
+    return await this.#slot(need).acquire(this.config.connectTimeoutMs);
+  }
+
+  /** Whether another child process would be one too many. Connections over HTTP cost nothing here. */
+  get atCapacity(): boolean {
+    return this.config.target.kind === "stdio" && this.#slots.size >= this.config.maxConnections;
+  }
+
+  /** Makes a new connection in the place of one whose session the server has forgotten. */
+  replace(key: string, connection: Connection): void {
+    this.#slots.get(key)?.replace(connection);
+  }
+
+  /** Ends a connection that nobody needs any more. The shared one stays. */
+  release(key: string): void {
+    const slot = this.#slots.get(key);
+    if (key === "" || slot === undefined) return;
+    this.#slots.delete(key);
+    void slot.stop();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopSweep?.();
+    const slots = [...this.#slots.values()];
+    this.#slots.clear();
+    await Promise.all(slots.map((slot) => slot.stop()));
+  }
+
+  #slot(need: Need): Slot {
+    let slot = this.#slots.get(need.key);
+    if (slot === undefined) {
+      slot = this.#makeSlot(need);
+      this.#slots.set(need.key, slot);
+    }
+    return slot;
+  }
+
+  #makeSlot(need: Need): Slot {
+    const { clock, random, log } = this.#deps;
+    const server = this.config.displayName;
+    const shared = need.key === "";
+    return new Slot(
+      {
+        make: (ended) => {
+          const connection = new Connection(this.#deps.openWire(this.config, need), clock, this.config.timeoutMs);
+          const relay = this.#listener.attach(connection, need.key);
+          const opened = connection.open(need.declaration, {
+            outside: (message) => {
+              if (shared && message.method?.endsWith("/list_changed") === true) this.#refresh(connection);
+              relay.outside(message);
+            },
+            closed: (fault) => {
+              ended(fault);
+              relay.closed(fault);
+            },
+            noise: (line, from) => {
+              if (from === "stderr") log.info({ server, stream: from }, line);
+              else log.warn({ server, stream: from }, `not a JSON-RPC message, skipped: ${line}`);
+              relay.noise(line, from);
+            },
+          });
+          return { connection, opened: opened.then(() => undefined) };
+        },
+        ready: (connection, again) => {
+          this.#introduction = connection.introduction;
+          this.#listener.ready(connection, need.key, again);
+          if (shared) this.#refresh(connection);
+        },
+        failed: (fault, retryMs) => {
+          log.warn(
+            { server, code: fault.code, ...(fault.detail === undefined ? {} : { detail: fault.detail }), retryMs: Math.round(retryMs) },
+            `upstream failed: ${fault.message}`,
+          );
+          if (shared) this.#deps.onFault?.(this.config, fault);
+        },
+      },
+      clock,
+      new Backoff(random, this.#deps.restartDelayMs),
+      shared,
+    );
+  }
+
+  /** Lists what the server offers: for the log, for warnings, and for what answers without asking it. */
+  #refresh(connection: Connection): void {
+    // Servers announce each change of a list by itself, dozens at once when they start.
+    if (this.#reading !== "no") {
+      this.#reading = "again";
+      return;
+    }
+    this.#reading = "once";
+    const { log } = this.#deps;
+    const done = readCatalogue(connection).then(
+      (catalogue) => this.#learned(catalogue),
+      (error: unknown) => {
+        log.warn({ server: this.config.displayName, error: String(error) }, "the server's lists could not be read");
+      },
+    );
+    void done.then(() => {
+      const again = this.#reading === "again" && !connection.closed;
+      this.#reading = "no";
+      if (again) this.#refresh(connection);
+    });
+  }
+
+  #learned(catalogue: Catalogue): void {
+    const { log } = this.#deps;
+    const { displayName: server } = this.config;
+    const before = this.#catalogue;
+    this.#catalogue = catalogue;
+    for (const tool of catalogue.tools) {
+      if (before?.tools.has(tool) !== true) log.info({}, `<${server}> Adding tool ${tool}`);
+    }
+    if (before === undefined) log.info({ server, tools: catalogue.tools.size }, "upstream ready");
+  }
+
+  #openConnections(): number {
+    let open = 0;
+    for (const slot of this.#slots.values()) if (slot.current !== undefined) open++;
+    return open;
+  }
+
+  #sweep(): void {
+    const now = this.#deps.clock.now();
+    for (const slot of this.#slots.values()) slot.current?.sweep(now);
+  }
+}
