@@ -88,7 +88,10 @@ export function readArguments(argv: readonly string[]): Arguments {
         const values = inline === undefined ? [] : [inline];
         while (inline === undefined && looksLikeOrigin(next())) values.push(argv[at++] ?? "");
         if (values.length === 0 || values.includes("")) {
-          throw new UsageError(`${name(token)} needs at least one origin`, "--allow-origin https://app.example.com, or '*' for all");
+          throw new UsageError(
+            `${name(token)} needs at least one origin`,
+            "--allow-origin https://app.example.com, or '*' for all",
+          );
         }
         for (const value of values) result.add(flag, value);
         break;
@@ -112,11 +115,18 @@ export function parseBoolean(text: string): boolean | undefined {
 
 function readSwitch(token: string, inline: string | undefined): boolean {
   const value = inline === undefined ? true : parseBoolean(inline);
-  if (value === undefined) throw new UsageError(`${name(token)} takes true or false`, `${name(token)}=false switches it off`);
+  if (value === undefined)
+    throw new UsageError(`${name(token)} takes true or false`, `${name(token)}=false switches it off`);
   return value;
 }
 
-function readPair(token: string, flag: Flag, inline: string | undefined, argv: readonly string[], at: number): readonly [string, string] {
+function readPair(
+  token: string,
+  flag: Flag,
+  inline: string | undefined,
+  argv: readonly string[],
+  at: number,
+): readonly [string, string] {
   const [first, second] = [argv[at], argv[at + 1]];
   const usage = `${name(token)} ${flag.argument ?? ""}`;
   if (inline !== undefined) throw new UsageError(`${name(token)} takes two arguments, not "="`, usage);
@@ -127,13 +137,18 @@ function readPair(token: string, flag: Flag, inline: string | undefined, argv: r
   }
   // -e KEY=VALUE COMMAND would swallow the command as the value.
   if ((flag.name === "env" && first.includes("=")) || (flag.name === "headers" && /[=:]/.test(first))) {
-    throw new UsageError(`${name(token)} takes a name and a value as two arguments`, `write ${usage}, with a blank between the two`);
+    throw new UsageError(
+      `${name(token)} takes a name and a value as two arguments`,
+      `write ${usage}, with a blank between the two`,
+    );
   }
   return [first, second];
 }
 
 function looksLikeOrigin(token: string | undefined): boolean {
-  return token !== undefined && (token === "*" || token === "null" || /^[a-z][a-z0-9+.-]*:\/\/[^/\s]+\/?$/i.test(token));
+  return (
+    token !== undefined && (token === "*" || token === "null" || /^[a-z][a-z0-9+.-]*:\/\/[^/\s]+\/?$/i.test(token))
+  );
 }
 
 /** A URL or a command behind `--verify-ssl` is what to connect to or start; a word for yes or no, or a file, is meant. */
@@ -148,7 +163,10 @@ function name(token: string): string {
 }
 
 function unknownFlag(token: string, positionals: readonly string[]): UsageError {
-  const near = nearest(name(token).replace(/^-+/, ""), FLAGS.map((flag) => flag.name));
+  const near = nearest(
+    name(token).replace(/^-+/, ""),
+    FLAGS.map((flag) => flag.name),
+  );
   const guess = near === undefined ? "" : `did you mean --${near}? `;
   const command = positionals[0];
   const separator =

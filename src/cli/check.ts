@@ -84,7 +84,7 @@ function renderJson({ config, problems, notes }: Loaded): string {
 }
 
 /**
- * One problem as `serve` prints it: what, where, why, and what to do.
+ * One problem as `serve` prints it, with its line break: what, where, why, and what to do.
  * @example error config.jsonc:14:20  mcpServers.github.command: expected a string, got a number
  */
 export function renderProblem(problem: Problem): string {
@@ -92,12 +92,7 @@ export function renderProblem(problem: Problem): string {
   const label = problem.severity === "error" ? "error" : "warn ";
   const path = problem.path === "" ? "" : `${problem.path}: `;
   const first = `${label} ${printable(place)}   ${printable(path + problem.message)}`;
-  return problem.hint === undefined ? first : `${first}\n      ${printable(problem.hint)}`;
-}
-
-/** Problems of a configuration that could not be used, or warnings of one that could. */
-export function renderProblems(problems: readonly Problem[]): string {
-  return problems.map((problem) => `${renderProblem(problem)}\n`).join("");
+  return problem.hint === undefined ? `${first}\n` : `${first}\n      ${printable(problem.hint)}\n`;
 }
 
 /** Names in a file may hold escape sequences that would rewrite the terminal. */

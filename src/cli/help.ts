@@ -20,8 +20,9 @@ Examples
   mcp-proxy --config https://example.com/config.json
   mcp-proxy check --config config.jsonc --json
 
-A configuration   { "mcpServers": { "time": { "command": "uvx", "args": ["mcp-server-time"] } } }
-In an editor      "$schema": "./config.schema.json" in the file completes keys
+A configuration
+  { "mcpServers": { "time": { "command": "uvx", "args": ["mcp-server-time"] } } }
+  With "$schema": "./config.schema.json" in it an editor completes the keys.
 `;
 
 const TITLES: Readonly<Record<Section, string>> = {

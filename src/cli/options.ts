@@ -1,8 +1,10 @@
 import type { Overrides, Source } from "../config/context.ts";
-import { parsePort } from "../config/listen.ts";
-import { parseLogLevel } from "../config/log-settings.ts";
-import { readArguments, parseBoolean } from "./arguments.ts";
+import { readArguments } from "./arguments.ts";
 import type { Arguments } from "./arguments.ts";
+import { withoutEffect } from "./choice.ts";
+import { readOverrides } from "./overrides.ts";
+import { readRemote } from "./remote.ts";
+import type { Remote } from "./remote.ts";
 import { shellWords } from "./shell-words.ts";
 import { UsageError } from "./usage-error.ts";
 
@@ -14,27 +16,30 @@ export interface CommandServer {
   readonly args: readonly string[];
 }
 
-/** The remote server of the bridge. */
-export interface Remote {
-  readonly url: string;
-  /** Undefined: found out from the URL and the server's answers. */
-  readonly transport: "sse" | "http" | undefined;
-  readonly headers: readonly (readonly [string, string])[];
-  readonly verify: VerifyTls;
-  readonly credentials: { readonly clientId: string; readonly clientSecret: string; readonly tokenUrl: string } | undefined;
-  readonly basic: { readonly username: string; readonly password: string } | undefined;
-}
-
-/** Check certificates, do not, or trust those of a PEM file. */
-export type VerifyTls = { readonly kind: "on" } | { readonly kind: "off" } | { readonly kind: "bundle"; readonly path: string };
-
 /** What a command line asks for. `warnings` name flags that have no effect. */
 export type Command =
   | { readonly kind: "help"; readonly all: boolean }
   | { readonly kind: "version" }
-  | { readonly kind: "serve"; readonly source: Source; readonly overrides: Overrides; readonly stdio: boolean; readonly warnings: readonly string[] }
-  | { readonly kind: "check"; readonly source: Source; readonly overrides: Overrides; readonly json: boolean; readonly live: boolean }
-  | { readonly kind: "bridge"; readonly remote: Remote; readonly overrides: Overrides; readonly warnings: readonly string[] }
+  | {
+      readonly kind: "serve";
+      readonly source: Source;
+      readonly overrides: Overrides;
+      readonly stdio: boolean;
+      readonly warnings: readonly string[];
+    }
+  | {
+      readonly kind: "check";
+      readonly source: Source;
+      readonly overrides: Overrides;
+      readonly json: boolean;
+      readonly live: boolean;
+    }
+  | {
+      readonly kind: "bridge";
+      readonly remote: Remote;
+      readonly overrides: Overrides;
+      readonly warnings: readonly string[];
+    }
   | {
       readonly kind: "command";
       readonly server: CommandServer | undefined;
@@ -48,7 +53,13 @@ export type Command =
       readonly overrides: Overrides;
       readonly warnings: readonly string[];
     }
-  | { readonly kind: "eject-templates"; readonly to: string | undefined; readonly force: boolean; readonly source: Source; readonly overrides: Overrides }
+  | {
+      readonly kind: "eject-templates";
+      readonly to: string | undefined;
+      readonly force: boolean;
+      readonly source: Source;
+      readonly overrides: Overrides;
+    }
   | { readonly kind: "hash-password" }
   | { readonly kind: "connect"; readonly client: string | undefined };
 
@@ -62,12 +73,19 @@ export function parseOptions(argv: readonly string[]): Command {
   const given = readArguments(argv);
   const [word, ...others] = given.positionals;
   if (word === "help") {
-    if (others.length > 1 || (others[0] !== undefined && others[0] !== "all")) throw new UsageError(`unknown help topic ${others[0]}`, "mcp-proxy help all");
+    if (others.length > 1 || (others[0] !== undefined && others[0] !== "all"))
+      throw new UsageError(`unknown help topic ${others[0]}`, "mcp-proxy help all");
     return { kind: "help", all: others[0] === "all" };
   }
   const overrides = readOverrides(given);
   if (given.has("eject-templates") || given.has("eject-templates-to") || word === "eject-templates") {
-    return { kind: "eject-templates", to: given.text("eject-templates-to"), force: given.switch("force") ?? false, source: readSource(given), overrides };
+    return {
+      kind: "eject-templates",
+      to: given.text("eject-templates-to"),
+      force: given.switch("force") ?? false,
+      source: readSource(given),
+      overrides,
+    };
   }
   if (given.rest === undefined && word === "hash-password") return alone(given, others, { kind: "hash-password" });
   if (given.rest === undefined && word === "connect") return { kind: "connect", client: others[0] };
@@ -88,13 +106,16 @@ export function parseOptions(argv: readonly string[]): Command {
   const first = words[0];
   if (given.has("config")) {
     if (first !== undefined) {
-      const hint = given.has("named-server") ? undefined : `mcp-proxy -- ${first} …, if --config is meant for the command`;
+      const hint = given.has("named-server")
+        ? undefined
+        : `mcp-proxy -- ${first} …, if --config is meant for the command`;
       throw new UsageError(`--config and "${first}" exclude each other`, hint);
     }
     return serve(given, overrides);
   }
   if (first !== undefined && /^https?:\/\//i.test(first)) return bridge(first, words.slice(1), given, overrides);
-  if (first !== undefined || given.has("named-server") || given.has("named-server-config")) return command(words, given, overrides);
+  if (first !== undefined || given.has("named-server") || given.has("named-server-config"))
+    return command(words, given, overrides);
   return serve(given, overrides);
 }
 
@@ -110,7 +131,11 @@ function askedForHelp(argv: readonly string[]): Command | undefined {
 
 function alone<T extends Command>(given: Arguments, others: readonly string[], result: T): T {
   const word = given.positionals[0] ?? "";
-  if (others[0] !== undefined) throw new UsageError(`"${word}" takes no further argument`, word === "check" ? "mcp-proxy check --config FILE" : `mcp-proxy ${word}`);
+  if (others[0] !== undefined)
+    throw new UsageError(
+      `"${word}" takes no further argument`,
+      word === "check" ? "mcp-proxy check --config FILE" : `mcp-proxy ${word}`,
+    );
   return result;
 }
 
@@ -121,34 +146,24 @@ function readSource(given: Arguments): Source {
 }
 
 function serve(given: Arguments, overrides: Overrides): Command {
-  const ignored = ["env", "cwd", "headers", "transport", "client-id", "client-secret", "token-url", "username", "password", "verify-ssl", "named-server", "named-server-config"];
-  return { kind: "serve", source: readSource(given), overrides, stdio: given.switch("stdio") ?? false, warnings: withoutEffect(given, ignored, "a configuration is served") };
+  const ignored =
+    "env cwd headers transport client-id client-secret token-url username password verify-ssl named-server named-server-config";
+  return {
+    kind: "serve",
+    source: readSource(given),
+    overrides,
+    stdio: given.switch("stdio") ?? false,
+    warnings: withoutEffect(given, ignored.split(" "), "a configuration is served"),
+  };
 }
 
 function bridge(url: string, more: readonly string[], given: Arguments, overrides: Overrides): Command {
-  const warnings = withoutEffect(given, ["named-server", "named-server-config", "port", "host", "sse-port", "sse-host", "env", "cwd", "stateless", "allow-origin"], "a URL is given");
   if (more.length > 0) throw new UsageError(`"${more[0]}" follows the URL, which takes no arguments`, "mcp-proxy URL");
-  const transport = readChoice(given, "transport", { sse: "sse", streamablehttp: "http", "streamable-http": "http", streamableHttp: "http", http: "http" } as const, "sse, streamablehttp");
-  const [clientId, clientSecret, tokenUrl] = ["client-id", "client-secret", "token-url"].map((name) => given.text(name));
-  const all = clientId !== undefined && clientSecret !== undefined && tokenUrl !== undefined;
-  if (!all && (clientId ?? clientSecret ?? tokenUrl) !== undefined) {
-    throw new UsageError("--client-id, --client-secret and --token-url belong together", "give all three or none");
-  }
-  const [username, password] = [given.text("username"), given.text("password")];
-  if ((username === undefined) !== (password === undefined)) throw new UsageError("--username and --password belong together", "give both or none");
-  return {
-    kind: "bridge",
-    remote: {
-      url,
-      transport,
-      headers: given.pairs("headers"),
-      verify: readVerify(given.text("verify-ssl")),
-      credentials: all ? { clientId, clientSecret, tokenUrl } : undefined,
-      basic: username === undefined || password === undefined ? undefined : { username, password },
-    },
-    overrides,
-    warnings,
-  };
+  const ignored = "named-server named-server-config port host sse-port sse-host env cwd stateless allow-origin".split(
+    " ",
+  );
+  const warnings = withoutEffect(given, ignored, "a URL is given");
+  return { kind: "bridge", remote: readRemote(url, given), overrides, warnings };
 }
 
 function command(words: readonly string[], given: Arguments, overrides: Overrides): Command {
@@ -156,12 +171,17 @@ function command(words: readonly string[], given: Arguments, overrides: Override
   const ignored = ["headers", "transport", "client-id", "client-secret", "token-url", "username", "password"];
   const warnings = withoutEffect(given, ignored, "a command is given");
   const namedFile = given.text("named-server-config");
-  if (namedFile !== undefined && given.has("named-server")) warnings.push("--named-server is ignored: --named-server-config names all named servers");
-  const named = namedFile !== undefined ? [] : given.pairs("named-server").map(([name, text]) => {
-    const [first, ...rest] = shellWords(text);
-    if (first === undefined || name === "") throw new UsageError(`--named-server ${name} has no command`, "--named-server NAME 'COMMAND ARGS…'");
-    return { name, command: first, args: rest };
-  });
+  if (namedFile !== undefined && given.has("named-server"))
+    warnings.push("--named-server is ignored: --named-server-config names all named servers");
+  const named =
+    namedFile !== undefined
+      ? []
+      : given.pairs("named-server").map(([name, text]) => {
+          const [first, ...rest] = shellWords(text);
+          if (first === undefined || name === "")
+            throw new UsageError(`--named-server ${name} has no command`, "--named-server NAME 'COMMAND ARGS…'");
+          return { name, command: first, args: rest };
+        });
   return {
     kind: "command",
     server: program === undefined ? undefined : { command: program, args },
@@ -174,78 +194,4 @@ function command(words: readonly string[], given: Arguments, overrides: Override
     overrides,
     warnings,
   };
-}
-
-function withoutEffect(given: Arguments, names: readonly string[], because: string): string[] {
-  return names.filter((name) => given.has(name)).map((name) => `--${name} has no effect: ${because}`);
-}
-
-function readVerify(value: string | undefined): VerifyTls {
-  if (value === undefined || value === "") return { kind: "on" };
-  const word = parseBoolean(value);
-  if (word === undefined) return { kind: "bundle", path: value };
-  return { kind: word ? "on" : "off" };
-}
-
-function readOverrides(given: Arguments): Overrides {
-  const port = readPort(given, "port") ?? readPort(given, "sse-port");
-  const level = given.text("log-level");
-  const logLevel = level === undefined ? undefined : parseLogLevel(level);
-  if (level !== undefined && logLevel === undefined) {
-    throw new UsageError("--log-level takes trace, debug, info, warning, error or critical", "--log-level debug");
-  }
-  const origins = given.texts("allow-origin");
-  return {
-    host: given.text("host") ?? given.text("sse-host"),
-    port,
-    expandEnv: given.switch("expand-env"),
-    insecure: given.switch("insecure"),
-    httpHeaders: readHttpHeaders(given.texts("http-headers")),
-    httpTimeoutMs: readSeconds(given, "http-timeout"),
-    watch: given.switch("watch"),
-    stateless: given.switch("stateless"),
-    passEnvironment: given.switch("pass-environment"),
-    allowOrigins: origins.length === 0 ? undefined : origins.map((origin) => origin.replace(/\/$/, "")),
-    logLevel: given.switch("debug") === true ? "debug" : logLevel,
-    logFormat: readChoice(given, "log-format", { pretty: "pretty", json: "json", auto: "auto" } as const, "pretty, json"),
-  };
-}
-
-function readPort(given: Arguments, name: string): number | undefined {
-  const text = given.text(name);
-  if (text === undefined) return undefined;
-  const port = parsePort(text);
-  if (port === undefined) throw new UsageError(`--${name} takes a number from 0 to 65535`, `--${name} 8080`);
-  return port;
-}
-
-function readSeconds(given: Arguments, name: string): number | undefined {
-  const text = given.text(name);
-  if (text === undefined) return undefined;
-  const seconds = /^\d+(\.\d+)?s?$/.test(text) ? Number.parseFloat(text) : Number.NaN;
-  if (!(seconds > 0 && seconds <= 3600)) throw new UsageError(`--${name} takes seconds, more than 0 and at most 3600`, `--${name} 10`);
-  return seconds * 1000;
-}
-
-/** `Key1:Value1;Key2:Value2`, as the Go program writes it. */
-function readHttpHeaders(texts: readonly string[]): (readonly [string, string])[] | undefined {
-  if (texts.length === 0) return undefined;
-  return texts.flatMap((text) =>
-    text.split(";").filter((part) => part.trim() !== "").map((part, index) => {
-      const colon = part.indexOf(":");
-      const key = part.slice(0, Math.max(0, colon)).trim();
-      if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(key)) {
-        throw new UsageError(`entry ${index + 1} of --http-headers is no header`, "--http-headers 'Key1:Value1;Key2:Value2'");
-      }
-      return [key, part.slice(colon + 1).trim()] as const;
-    }),
-  );
-}
-
-function readChoice<T extends string>(given: Arguments, name: string, choices: Readonly<Record<string, T>>, shown: string): T | undefined {
-  const text = given.text(name);
-  if (text === undefined) return undefined;
-  const choice = Object.hasOwn(choices, text) ? choices[text] : undefined;
-  if (choice === undefined) throw new UsageError(`--${name} takes one of: ${shown}`, `--${name} ${shown.split(", ")[0]}`);
-  return choice;
 }

@@ -13,7 +13,8 @@ export function shellWords(text: string): string[] {
     const letter = text[at] ?? "";
     if (quote !== undefined) {
       if (letter === quote) quote = undefined;
-      else if (letter === "\\" && quote === '"' && /["\\$`]/.test(text[at + 1] ?? "")) word = (word ?? "") + (text[++at] ?? "");
+      else if (letter === "\\" && quote === '"' && /["\\$`]/.test(text[at + 1] ?? ""))
+        word = (word ?? "") + (text[++at] ?? "");
       else word = (word ?? "") + letter;
     } else if (letter === "'" || letter === '"') {
       quote = letter;

@@ -70,7 +70,7 @@ export class Document {
     const root = parseTree(text, errors, { allowTrailingComma: true });
     if (errors.length > 0 || root === undefined) {
       if (text.trim() === "") return { errors: [{ line: 1, column: 1, message: "the file is empty" }] };
-      return { errors: syntaxProblems(errors, lines) };
+      return { errors: syntaxProblems(errors, lines, text) };
     }
     return { document: new Document(text, lines, root) };
   }
@@ -140,12 +140,14 @@ function find(root: Node, path: Path): Node | undefined {
   return node;
 }
 
-function syntaxProblems(errors: readonly ParseError[], lines: readonly number[]): SyntaxProblem[] {
-  const places = new Set<number>();
+function syntaxProblems(errors: readonly ParseError[], lines: readonly number[], text: string): SyntaxProblem[] {
   const problems: SyntaxProblem[] = [];
+  let end = -1;
   for (const error of [...errors].sort((a, b) => a.offset - b.offset)) {
-    if (places.has(error.offset) || problems.length >= MAX_SYNTAX_ERRORS) continue;
-    places.add(error.offset);
+    // What follows a bad token at once is the parser's surprise about the same mistake.
+    const isEcho = end >= 0 && text.slice(end, error.offset).trim() === "";
+    end = Math.max(end, error.offset + error.length);
+    if (isEcho || problems.length >= MAX_SYNTAX_ERRORS) continue;
     const message = SYNTAX[printParseErrorCode(error.error)] ?? "this is not valid JSON";
     problems.push({ ...position(lines, error.offset), message });
   }

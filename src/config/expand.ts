@@ -25,7 +25,7 @@ export interface Gap {
 /** A secret is short; an endless or huge file named by mistake must not stop the start. */
 const MAX_FILE_BYTES = 1024 * 1024;
 /** Looking for the end of a form at every `${` of a long text would take quadratic time. */
-const MAX_FORM_LENGTH = 4096;
+const MAX_FORM_LENGTH = 1024;
 const NAME = /^[A-Za-z_][A-Za-z0-9_]*/;
 
 /** Replaces variables in every string value (never in keys), in place of a copy of `value`. */

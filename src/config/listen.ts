@@ -53,8 +53,8 @@ export function chooseAddress(choice: ListenChoice): ListenAddress {
   return { kind: "tcp", host, port };
 }
 
-/** Whether only this machine can reach the address. A socket's reach is decided by its file mode. */
+/** Whether only this machine can reach the address. Behind a socket there usually is a reverse proxy with the world in front. */
 export function isLoopback(listen: ListenAddress): boolean {
-  if (listen.kind === "unix") return true;
+  if (listen.kind === "unix") return false;
   return listen.host === "localhost" || listen.host === "::1" || /^127\.\d+\.\d+\.\d+$/.test(listen.host);
 }

@@ -55,7 +55,7 @@ async function readUrl(location: string, context: LoadContext): Promise<ReadResu
         redirect: "manual",
         headers: sameOrigin ? requestHeaders(first, overrides.httpHeaders ?? []) : {},
         ...(overrides.insecure === true ? { tls: { rejectUnauthorized: false } } : {}),
-      } as RequestInit);
+      });
       const next = response.status >= 300 && response.status < 400 ? response.headers.get("location") : null;
       if (next !== null) {
         await response.body?.cancel();
@@ -134,7 +134,7 @@ function failure(error: unknown, signal: AbortSignal, timeoutMs: number): ReadRe
       hint: "a longer time: --http-timeout SECONDS",
     };
   }
-  const code = String((error as { code?: unknown }).code ?? "");
+  const code = (error as NodeJS.ErrnoException).code ?? "";
   if (/CERT|SELF_SIGNED|SSL|TLS|ISSUER/.test(code)) {
     return {
       message: `the certificate of the URL is not trusted (${code})`,

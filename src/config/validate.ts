@@ -62,7 +62,7 @@ function flatten(issue: Issue, above: readonly PropertyKey[]): Issue[] {
     .filter((one) => one !== "")
     .map(withArticle)
     .join(" or ")}`;
-  return [{ code: "custom", path, message: `${message}#got`, input: undefined } as Issue];
+  return [{ code: "custom", path, message: `${message}#got`, input: undefined }];
 }
 
 function describe(issue: Issue, value: unknown): string {
@@ -70,6 +70,7 @@ function describe(issue: Issue, value: unknown): string {
   switch (issue.code) {
     case "invalid_type":
       if (found === undefined) return `this key is missing; expected ${withArticle(issue.expected)}`;
+      if (issue.expected === "int" && typeof found === "number") return "expected a whole number";
       return `expected ${withArticle(issue.expected)}, got ${typeName(found)}`;
     case "invalid_value":
       return `expected ${issue.values.map((one) => JSON.stringify(one)).join(" or ")}`;

@@ -41,6 +41,8 @@ const SHORTEST_SECRET = 8;
 
 /** Takes the values of a child's environment out of a text: some of them are secrets, and which ones is not known. */
 function redactor(values: readonly string[]): (text: string) => string {
-  const secrets = values.filter((value) => value.length >= SHORTEST_SECRET && !value.startsWith("/")).toSorted((a, b) => b.length - a.length);
+  const secrets = values
+    .filter((value) => value.length >= SHORTEST_SECRET && !value.startsWith("/"))
+    .toSorted((a, b) => b.length - a.length);
   return (text) => secrets.reduce((clean, secret) => clean.replaceAll(secret, "[redacted]"), text);
 }

@@ -77,7 +77,12 @@ export class Slot {
   acquire(waitMs: number): Promise<Connection> {
     if (this.#state === "ready" && this.#connection !== undefined) return Promise.resolve(this.#connection);
     if (this.#state === "stopped") return Promise.reject(stoppedFault());
-    if (this.#state === "failed" && !this.#wasReady && this.#clock.now() < this.#notBefore && this.#fault !== undefined) {
+    if (
+      this.#state === "failed" &&
+      !this.#wasReady &&
+      this.#clock.now() < this.#notBefore &&
+      this.#fault !== undefined
+    ) {
       // It never came up: waiting for the next attempt would only hide the reason.
       return Promise.reject(this.#fault);
     }
@@ -132,7 +137,9 @@ export class Slot {
   #refused(connection: Connection, error: unknown): void {
     if (this.#connection !== connection || this.#state === "stopped") return;
     const fault =
-      error instanceof Fault ? error : new Fault("upstream.protocol", "the server could not be reached", { detail: String(error) });
+      error instanceof Fault
+        ? error
+        : new Fault("upstream.protocol", "the server could not be reached", { detail: String(error) });
     this.#wasReady = false;
     void connection.close();
     this.#fail(fault, 0);
@@ -178,7 +185,10 @@ export class Slot {
       this.#waiters.delete(waiter);
       reject(
         this.#fault ??
-          new Fault("upstream.connecting", `the server is still starting after ${Math.round(waitMs / 1000)} s; try again soon`),
+          new Fault(
+            "upstream.connecting",
+            `the server is still starting after ${Math.round(waitMs / 1000)} s; try again soon`,
+          ),
       );
     });
     this.#waiters.add(waiter);

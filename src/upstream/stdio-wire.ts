@@ -1,12 +1,11 @@
-import { splitArray } from "../protocol/json.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import { Child } from "./child.ts";
 import type { ChildOptions } from "./child.ts";
 import { Fault } from "./fault.ts";
 import { LineReader } from "./line-reader.ts";
-import { answeredId } from "./stdio-head.ts";
+import { answeredId, messagesIn } from "./line-answer.ts";
 import { StdinQueue } from "./stdio-input.ts";
-import { NoiseGate } from "./stdio-noise.ts";
+import { NoiseGate } from "./line-noise.ts";
 import type { Wire, WireListener } from "./wire.ts";
 
 export interface StdioWireOptions extends ChildOptions {
@@ -26,7 +25,6 @@ const MAX_PENDING_CHARS = 64 * 1024 * 1024;
 /** stderr has no protocol; what is longer is cut in the log anyway. */
 const STDERR_LINE_BYTES = 16 * 1024;
 const OPEN_BRACE = 123;
-const OPEN_BRACKET = 91;
 
 /**
  * A child process that speaks JSON-RPC, one message a line (MCP 2025-11-25, basic/transports, stdio). What is not a
@@ -146,17 +144,12 @@ export class StdioWire implements Wire {
   #line(text: string): void {
     const listener = this.#listener;
     if (listener === undefined || this.#over) return;
-    let first = text.charCodeAt(0);
-    if (first !== OPEN_BRACE && first !== OPEN_BRACKET) {
-      const trimmed = text.trimStart();
-      if (trimmed === "") return;
-      first = trimmed.charCodeAt(0);
-    }
-    if (first === OPEN_BRACE) return listener.message(text, undefined);
-    const batch = first === OPEN_BRACKET ? splitArray(text).filter((each) => each.startsWith("{")) : [];
+    // By far the most lines are one message each and nothing else.
+    if (text.charCodeAt(0) === OPEN_BRACE) return listener.message(text, undefined);
+    const messages = messagesIn(text);
     // A log line may well begin with a bracket: "[info] ready".
-    if (batch.length === 0) this.#stdout?.line(text);
-    for (const message of batch) listener.message(message, undefined);
+    if (messages.length === 0) this.#stdout?.line(text);
+    for (const message of messages) listener.message(message, undefined);
   }
 
   #stderrReader(gate: NoiseGate): LineReader {

@@ -185,7 +185,12 @@ export class Upstream {
         },
         failed: (fault, retryMs) => {
           log.warn(
-            { server, code: fault.code, ...(fault.detail === undefined ? {} : { detail: fault.detail }), retryMs: Math.round(retryMs) },
+            {
+              server,
+              code: fault.code,
+              ...(fault.detail === undefined ? {} : { detail: fault.detail }),
+              retryMs: Math.round(retryMs),
+            },
             `upstream failed: ${fault.message}`,
           );
           if (shared) this.#deps.onFault?.(this.config, fault);

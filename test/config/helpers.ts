@@ -13,7 +13,13 @@ export interface World {
 
 /** A start in an empty world: no variables, no flags. */
 export function context(world: World = {}): LoadContext {
-  return { env: world.env ?? {}, cwd: world.cwd ?? "/nowhere", home: "/home/me", overrides: world.overrides ?? {}, fetch };
+  return {
+    env: world.env ?? {},
+    cwd: world.cwd ?? "/nowhere",
+    home: "/home/me",
+    overrides: world.overrides ?? {},
+    fetch,
+  };
 }
 
 export function load(source: Source, world?: World): Promise<Loaded> {
@@ -21,7 +27,10 @@ export function load(source: Source, world?: World): Promise<Loaded> {
 }
 
 export function loadText(text: string | object, world?: World): Promise<Loaded> {
-  return load({ kind: "text", text: typeof text === "string" ? text : JSON.stringify(text), name: "config.jsonc" }, world);
+  return load(
+    { kind: "text", text: typeof text === "string" ? text : JSON.stringify(text), name: "config.jsonc" },
+    world,
+  );
 }
 
 /** The configuration, or a failure that shows why there is none. */

@@ -65,6 +65,4 @@ export const RELAYS_NOTHING: ReadonlyMap<string, string> = new Map([
   ["server-initialize", "only initialize, answered from what the upstream said when it was connected"],
   ["dns-rebinding-protection", "only initialize or server/discover, and one of them is refused"],
   ["server-session-lifecycle", "a session is opened and ended, the one call after it is refused"],
-  ["ping", "asks about this hop; the peer on this hop may answer"],
-  ["logging-set-level", "the level of one session; the upstream hears of it only if it is the most verbose"],
 ]);

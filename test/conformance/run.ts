@@ -94,9 +94,7 @@ async function runAll(
       total.passed += tally.passed;
       total.failed += tally.failed;
     } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      const cause = error instanceof Error && error.cause !== undefined ? `\n  ${String(error.cause)}` : "";
-      console.log(`\n${name}\n  FAIL  ${text}${cause}`);
+      console.log(`\n${name}\n  FAIL  ${reason(error)}`);
       total.failed += 1;
     }
   };
@@ -111,6 +109,11 @@ async function runAll(
   if (proxy === undefined) return total;
   for (const cell of cells) await add(cellName(cell), cell, () => startProxy(processes, directory, cell, proxy));
   return total;
+}
+
+function reason(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  return error.cause === undefined ? error.message : `${error.message}\n  ${reason(error.cause)}`;
 }
 
 /** A whole name chooses its cell, a part of names chooses among those that run by default (all of them with `all`). */
@@ -161,6 +164,6 @@ async function main(args: string[]): Promise<number> {
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-  console.error(error instanceof Error ? error.message : String(error));
+  console.error(reason(error));
   process.exitCode = 1;
 }

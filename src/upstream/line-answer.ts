@@ -1,4 +1,4 @@
-import { skipSpace, skipValue } from "../protocol/json.ts";
+import { members, skipSpace, skipValue, splitArray } from "../protocol/json.ts";
 
 /**
  * Which of our requests an answer belonged to that was too long to be kept, as far as its ends tell. Only members of
@@ -33,4 +33,21 @@ export function answeredId(head: string, tail: string): number | undefined {
 
 function wholeNumber(text: string): number | undefined {
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+/** The id of ours that a whole message answers, undefined when it is no answer to one of our requests. */
+export function responseId(text: string): number | undefined {
+  const quick = answeredId(text, text.slice(-256));
+  if (quick !== undefined) return quick;
+  const top = members(text, skipSpace(text, 0)) ?? [];
+  if (top.some(({ key }) => key === "method")) return undefined;
+  const id = top.findLast(({ key }) => key === "id");
+  return id === undefined ? undefined : wholeNumber(text.slice(id.start, id.end));
+}
+
+/** The messages of a text that should be one, or a batch of them; none when it is neither. */
+export function messagesIn(text: string): string[] {
+  const first = text.charCodeAt(skipSpace(text, 0));
+  if (first === 123) return [text];
+  return first === 91 ? splitArray(text).filter((each) => each.startsWith("{")) : [];
 }

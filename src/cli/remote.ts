@@ -1,0 +1,61 @@
+import { parseBoolean } from "./arguments.ts";
+import type { Arguments } from "./arguments.ts";
+import { readChoice } from "./choice.ts";
+import { UsageError } from "./usage-error.ts";
+
+/** The remote server of the bridge. */
+export interface Remote {
+  readonly url: string;
+  /** Undefined: found out from the URL and the server's answers. */
+  readonly transport: "sse" | "http" | undefined;
+  readonly headers: readonly (readonly [string, string])[];
+  readonly verify: VerifyTls;
+  readonly credentials:
+    | { readonly clientId: string; readonly clientSecret: string; readonly tokenUrl: string }
+    | undefined;
+  readonly basic: { readonly username: string; readonly password: string } | undefined;
+}
+
+/** Check certificates, do not, or trust those of a PEM file. */
+export type VerifyTls =
+  | { readonly kind: "on" }
+  | { readonly kind: "off" }
+  | { readonly kind: "bundle"; readonly path: string };
+
+/**
+ * What the bridge connects to.
+ * @throws UsageError
+ */
+export function readRemote(url: string, given: Arguments): Remote {
+  const transport = readChoice(
+    given,
+    "transport",
+    { sse: "sse", streamablehttp: "http", "streamable-http": "http", streamableHttp: "http", http: "http" } as const,
+    "sse, streamablehttp",
+  );
+  const [clientId, clientSecret, tokenUrl] = ["client-id", "client-secret", "token-url"].map((name) =>
+    given.text(name),
+  );
+  const all = clientId !== undefined && clientSecret !== undefined && tokenUrl !== undefined;
+  if (!all && (clientId ?? clientSecret ?? tokenUrl) !== undefined) {
+    throw new UsageError("--client-id, --client-secret and --token-url belong together", "give all three or none");
+  }
+  const [username, password] = [given.text("username"), given.text("password")];
+  if ((username === undefined) !== (password === undefined))
+    throw new UsageError("--username and --password belong together", "give both or none");
+  return {
+    url,
+    transport,
+    headers: given.pairs("headers"),
+    verify: readVerify(given.text("verify-ssl")),
+    credentials: all ? { clientId, clientSecret, tokenUrl } : undefined,
+    basic: username === undefined || password === undefined ? undefined : { username, password },
+  };
+}
+
+function readVerify(value: string | undefined): VerifyTls {
+  if (value === undefined || value === "") return { kind: "on" };
+  const word = parseBoolean(value);
+  if (word === undefined) return { kind: "bundle", path: value };
+  return { kind: word ? "on" : "off" };
+}

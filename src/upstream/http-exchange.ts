@@ -1,0 +1,190 @@
+import type { Clock } from "../telemetry/clock.ts";
+import { Backoff } from "./backoff.ts";
+import type { Fault } from "./fault.ts";
+import { discard, readStart, readText } from "./http-body.ts";
+import {
+  answerIn,
+  networkFault,
+  protocolFault,
+  sessionFault,
+  sessionLost,
+  statusFault,
+  tooLargeFault,
+} from "./http-fault.ts";
+import type { HttpLink } from "./http-link.ts";
+import { messagesIn, responseId } from "./line-answer.ts";
+import { readEvents, retryPause } from "./sse-events.ts";
+
+export interface ExchangeDeps {
+  readonly link: HttpLink;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly maxMessageBytes: number;
+  /** A message of this request's stream. */
+  readonly message: (text: string) => void;
+  readonly failed: (fault: Fault) => void;
+  readonly noise: (line: string) => void;
+}
+
+const ACCEPT_BOTH = "application/json, text/event-stream";
+const EVENT_STREAM = "text/event-stream";
+/** What is read of an answer that is no answer. */
+const REFUSAL_BYTES = 64 * 1024;
+/** How long a stream may stay open behind the answer it was for; its end lets the connection be used again. */
+const LINGER_MS = 1000;
+const RETRY_MS = 1000;
+/** Attempts in a row that brought nothing, before a stream is given up. */
+const MAX_FAILURES = 5;
+
+/** One request over Streamable HTTP and whatever comes back on its stream, resumed where the server can do that. */
+export class HttpExchange {
+  readonly #id: number;
+  readonly #deps: ExchangeDeps;
+  readonly #abort = new AbortController();
+  readonly #backoff: Backoff;
+  #settled = false;
+  /** Nothing more will be read, so there is nothing to cut off. */
+  #finished = false;
+  #cancelLinger: (() => void) | undefined;
+  #lastEventId = "";
+  #retryMs: number | undefined;
+
+  constructor(id: number, deps: ExchangeDeps) {
+    this.#id = id;
+    this.#deps = deps;
+    this.#backoff = new Backoff(deps.random);
+  }
+
+  get settled(): boolean {
+    return this.#settled;
+  }
+
+  /** The answer came, here or elsewhere: the stream is nobody's any more. */
+  settle(): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    if (!this.#finished) this.#cancelLinger = this.#deps.clock.after(LINGER_MS, () => this.#abort.abort());
+  }
+
+  /** Nobody waits any more; nothing is reported from now on. */
+  abandon(): void {
+    this.#settled = true;
+    this.#abort.abort();
+  }
+
+  /** Sends it and reads what comes. Never throws. */
+  async run(text: string, headers: Readonly<Record<string, string>> | undefined): Promise<void> {
+    const { link } = this.#deps;
+    if (this.#settled) return;
+    const session = link.session;
+    try {
+      const response = await link.call({
+        method: "POST",
+        accept: ACCEPT_BOTH,
+        signal: this.#abort.signal,
+        body: text,
+        headers,
+      });
+      await this.#read(response, session);
+    } catch (error) {
+      this.#fail(networkFault(error));
+    } finally {
+      this.#cancelLinger?.();
+    }
+  }
+
+  async #read(response: Response, session: string | undefined): Promise<void> {
+    if (!response.ok) return this.#refused(response, session);
+    if (isEventStream(response)) return this.#follow(response);
+    // Accepted, and nothing here: some servers answer on the stream outside requests.
+    if (response.status === 202 || response.status === 204) return discard(response);
+    const { maxMessageBytes } = this.#deps;
+    const body = await readText(response, maxMessageBytes);
+    if (body === undefined) return this.#fail(tooLargeFault(maxMessageBytes));
+    this.#finished = true;
+    const messages = messagesIn(body);
+    for (const message of messages) this.#deliver(message);
+    if (this.#settled) return;
+    const type = response.headers.get("content-type") ?? "no content type";
+    this.#fail(protocolFault(messages.length === 0 ? `${type} that is no message` : "another message", body));
+  }
+
+  async #refused(response: Response, session: string | undefined): Promise<void> {
+    const { text } = await readStart(response, REFUSAL_BYTES);
+    const refusal = { status: response.status, headers: response.headers, body: text };
+    if (session !== undefined && sessionLost(refusal)) return this.#fail(sessionFault(true));
+    const answer = answerIn(refusal, this.#id);
+    if (answer !== undefined) return this.#deliver(answer);
+    this.#fail(statusFault(refusal));
+  }
+
+  /** Reads the stream, and those that take it up, until the answer is there. */
+  async #follow(first: Response): Promise<void> {
+    let stream: Response | undefined = first;
+    for (let failures = 0; failures <= MAX_FAILURES; failures++) {
+      if (stream !== undefined) {
+        failures = 0;
+        const end = await this.#events(stream);
+        if (this.#settled) return;
+        if (end === "too large") return this.#fail(tooLargeFault(this.#deps.maxMessageBytes));
+      }
+      if (this.#lastEventId === "") break;
+      const pause = failures === 0 ? (this.#retryMs ?? RETRY_MS) : this.#backoff.next(0);
+      await new Promise<void>((resolve) => this.#deps.clock.after(pause, resolve));
+      if (this.#settled) return;
+      const again = await this.#resume();
+      if (again === "refused") break;
+      stream = again;
+    }
+    this.#fail(networkFault(new Error("the stream ended before the answer")));
+  }
+
+  /** @returns undefined when it is worth another attempt */
+  async #resume(): Promise<Response | "refused" | undefined> {
+    const { link } = this.#deps;
+    const session = link.session;
+    const headers = { "last-event-id": this.#lastEventId };
+    const { signal } = this.#abort;
+    const response = await link.call({ method: "GET", accept: EVENT_STREAM, signal, headers }).catch(() => undefined);
+    if (response === undefined) return undefined;
+    if (response.ok && isEventStream(response)) return response;
+    const { text } = await readStart(response, REFUSAL_BYTES);
+    if (response.status >= 500 || response.status === 429) return undefined;
+    const refusal = { status: response.status, headers: response.headers, body: text };
+    if (session !== undefined && sessionLost(refusal)) this.#fail(sessionFault(false));
+    return "refused";
+  }
+
+  #events(stream: Response): Promise<"ended" | "too large"> {
+    if (stream.body === null) return Promise.resolve("ended");
+    return readEvents(stream.body, this.#deps.maxMessageBytes, {
+      message: (data) => {
+        const messages = messagesIn(data);
+        if (messages.length === 0) this.#deps.noise(data);
+        for (const message of messages) this.#deliver(message);
+      },
+      id: (id) => (this.#lastEventId = id),
+      retry: (ms) => (this.#retryMs = retryPause(ms)),
+    });
+  }
+
+  #deliver(message: string): void {
+    if (this.#abort.signal.aborted) return;
+    if (responseId(message) === this.#id) {
+      if (this.#settled) return;
+      this.settle();
+    }
+    this.#deps.message(message);
+  }
+
+  #fail(fault: Fault): void {
+    if (this.#settled) return;
+    this.#settled = true;
+    this.#abort.abort();
+    this.#deps.failed(fault);
+  }
+}
+
+export function isEventStream(response: Response): boolean {
+  return response.headers.get("content-type")?.toLowerCase().startsWith(EVENT_STREAM) ?? false;
+}
