@@ -1,5 +1,5 @@
 import { TokenGate } from "./auth/bearer.ts";
-import type { Config } from "./config/config.ts";
+import type { Config, ServerConfig } from "./config/config.ts";
 import { Heartbeat } from "./downstream/heartbeat.ts";
 import { StreamableHttp } from "./downstream/streamable-http.ts";
 import { BodyReader } from "./http/body.ts";
@@ -74,7 +74,7 @@ export class Daemon {
           },
         },
       );
-      this.#rooms.set(server.name, { endpoint: new ServerEndpoint(switchboard), gate: new TokenGate(server.authTokens) });
+      this.#rooms.set(server.name, { endpoint: new ServerEndpoint(switchboard), gate: new TokenGate(this.#tokensOf(server)) });
     }
     this.#door = this.#makeDoor();
   }
@@ -117,6 +117,22 @@ export class Daemon {
     await this.#server?.stop(true);
     await closing;
     await this.#watchdog.stop();
+  }
+
+  /**
+   * What the configuration protects by other means than tokens stays shut until those means exist: a server that was
+   * meant to be behind a login must never be found open.
+   */
+  #tokensOf(server: ServerConfig): readonly string[] | undefined {
+    const { apiKeys, apiKeysFile } = this.#config;
+    if (server.authTokens !== undefined || (server.oauth !== true && apiKeys === undefined && apiKeysFile === undefined)) {
+      return server.authTokens;
+    }
+    this.#deps.log.warn(
+      { server: server.displayName },
+      "this version has no login and no API keys: nobody can use this server. Give it authTokens",
+    );
+    return [];
   }
 
   #makeDoor(): Door {

@@ -99,13 +99,4 @@ function announce(config: Config, url: string, log: Log): void {
     const shown = server.displayName === server.name ? server.name : `${server.displayName}/…`;
     log.info({ server: server.displayName }, `${shown} is at ${base}/${shown}/mcp`);
   }
-  const open = [...config.servers.values()].filter((server) => server.authTokens === undefined);
-  if (open.length > 0 && !isLoopback(config)) {
-    const names = open.map((server) => server.displayName).join(", ");
-    log.warn({}, `anyone who reaches this address can use: ${names}. Protect them with authTokens, or listen on 127.0.0.1`);
-  }
-}
-
-function isLoopback({ listen }: Config): boolean {
-  return listen.kind === "unix" || listen.host === "localhost" || listen.host === "::1" || listen.host.startsWith("127.");
 }

@@ -1,5 +1,6 @@
 /** Why an upstream could not do what was asked; the table in docs/troubleshooting.md lists every code. */
 export type FaultCode =
+  | "upstream.invalid"
   | "upstream.not_found"
   | "upstream.spawn_failed"
   | "upstream.exited"

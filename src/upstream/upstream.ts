@@ -82,8 +82,8 @@ export class Upstream {
   get status(): UpstreamStatus {
     const shared = this.#slots.get("");
     return {
-      state: shared?.state ?? "idle",
-      fault: shared?.fault,
+      state: this.config.invalid === undefined ? (shared?.state ?? "idle") : "failed",
+      fault: shared?.fault ?? this.#invalid(),
       retryAt: shared?.retryAt,
       restarts: shared?.restarts ?? 0,
       connections: this.#openConnections(),
@@ -93,6 +93,12 @@ export class Upstream {
 
   /** Begins to connect in the background. */
   start(): void {
+    const invalid = this.#invalid();
+    if (invalid !== undefined) {
+      this.#deps.log.warn({ server: this.config.displayName, code: invalid.code }, invalid.message);
+      this.#deps.onFault?.(this.config, invalid);
+      return;
+    }
     this.#stopSweep = this.#deps.clock.every(1_000, () => this.#sweep());
     this.#slot(this.#shared).start();
   }
@@ -107,6 +113,8 @@ export class Upstream {
    * @throws Fault with the reason
    */
   async acquire(need: Need): Promise<Connection> {
+    const invalid = this.#invalid();
+    if (invalid !== undefined) throw invalid;
     const known = this.#slots.get(need.key);
     if (known === undefined && need.key !== "" && this.atCapacity) {
       throw new Fault(
@@ -141,6 +149,12 @@ export class Upstream {
     const slots = [...this.#slots.values()];
     this.#slots.clear();
     await Promise.all(slots.map((slot) => slot.stop()));
+  }
+
+  /** The entry in the configuration cannot be started as it stands; only this server suffers. */
+  #invalid(): Fault | undefined {
+    const { invalid } = this.config;
+    return invalid === undefined ? undefined : new Fault("upstream.invalid", invalid.message, { notRun: true });
   }
 
   #slot(need: Need): Slot {
