@@ -9,6 +9,19 @@ import { serve } from "./cli/serve.ts";
 declare const MCP_PROXY_VERSION: string | undefined;
 const VERSION = typeof MCP_PROXY_VERSION === "string" ? MCP_PROXY_VERSION : "0.0.0-dev";
 
+const REQUEST_LIMIT = "BUN_CONFIG_MAX_HTTP_REQUESTS";
+
+/**
+ * The runtime lets 256 outgoing requests be under way and queues the rest without end: 256 event streams from HTTP
+ * upstreams would stop them all. It reads the limit only when a process starts, so this one starts again in its place.
+ */
+function liftRequestLimit(): void {
+  if (process.env[REQUEST_LIMIT] !== undefined || process.execve === undefined) return;
+  const compiled = Bun.main.startsWith("/$bunfs/");
+  const args = [process.execPath, ...process.argv.slice(compiled ? 2 : 1)];
+  process.execve(process.execPath, args, { ...process.env, [REQUEST_LIMIT]: "65535" });
+}
+
 /** Turns a command line into a command and its exit code. */
 async function run(argv: readonly string[]): Promise<number> {
   const io: CheckIo = {
@@ -30,6 +43,7 @@ async function run(argv: readonly string[]): Promise<number> {
     case "check":
       return await check(command, io);
     case "serve":
+      liftRequestLimit();
       return await serve(command, {
         ...io,
         version: VERSION,

@@ -26,6 +26,8 @@ const SAFE = new Set([
 /** The proxy's own secrets: a child that got them could let people in, or open sealed sessions. */
 const OWN_SECRETS = new Set(["MCP_API_KEYS", "AUTH0_CLIENT_SECRET", "API_ACCESS_TOKEN"]);
 const OWN_PREFIX = "MCP_PROXY_";
+/** Set by `main.ts` for this process alone. */
+const OWN_SETTING = "BUN_CONFIG_MAX_HTTP_REQUESTS";
 
 export function isOwnSecret(name: string): boolean {
   return OWN_SECRETS.has(name) || name.startsWith(OWN_PREFIX);
@@ -42,7 +44,7 @@ export function childEnvironment(
 ): Record<string, string> {
   const entries: [string, string][] = [];
   for (const [name, value] of Object.entries(inherited)) {
-    if (value === undefined || isOwnSecret(name)) continue;
+    if (value === undefined || isOwnSecret(name) || name === OWN_SETTING) continue;
     if (passAll || SAFE.has(name)) entries.push([name, value]);
   }
   for (const [name, value] of Object.entries(own)) entries.push([name, String(value)]);

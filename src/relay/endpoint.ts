@@ -89,23 +89,25 @@ export class ServerEndpoint {
     return { rewrite: (text) => filterToolList(text, (tool) => allowsTool(filter, tool)) };
   }
 
+  /**
+   * Calls are checked, not only lists filtered. Under a filter a tool that is not there is answered here too: else the
+   * answer would tell which ones are hidden.
+   */
   #call(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
     const filter = this.#filter;
     if (filter === undefined) return this.#relay(message, caller, session, reply);
     const tool = message.stringParam("name");
     // A server that ignores the case of keys would take another name than the one that is checked here.
     const names = message.paramMembers.filter((member) => member.key.toLowerCase() === "name").length;
-    if (tool === undefined || names !== 1 || !allowsTool(filter, tool) || !this.#mayExist(tool)) {
+    const refuse = (): undefined => {
       reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Unknown tool: ${tool ?? ""}`));
-      return undefined;
-    }
-    return this.#relay(message, caller, session, reply);
-  }
-
-  /** Under a filter a tool that is not there is answered here too: else the answer would tell which are hidden. */
-  #mayExist(tool: string): boolean {
-    const { catalogue } = this.switchboard.upstream;
-    return catalogue === undefined || catalogue.tools.has(tool);
+    };
+    if (tool === undefined || names !== 1 || !allowsTool(filter, tool)) return refuse();
+    const offered = this.switchboard.offers(tool, caller, session);
+    if (offered === true) return this.#relay(message, caller, session, reply);
+    if (offered === false) return refuse();
+    void offered.then((found) => (found ? void this.#relay(message, caller, session, reply) : refuse()));
+    return undefined;
   }
 
   #setLevel(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange {

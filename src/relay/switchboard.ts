@@ -3,6 +3,7 @@ import { answersQuestions } from "../protocol/capabilities.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Connection, ConnectionListener, Introduction } from "../upstream/connection.ts";
+import { readTools } from "../upstream/catalogue.ts";
 import { Fault } from "../upstream/fault.ts";
 import { Upstream } from "../upstream/upstream.ts";
 import type { Need, UpstreamDeps, UpstreamListener } from "../upstream/upstream.ts";
@@ -94,6 +95,19 @@ export class Switchboard implements UpstreamListener, LineOwner {
       if (!this.#sharesInstead(error, session)) throw error;
       return await this.introduce(session, caller);
     }
+  }
+
+  /** Whether the server has a tool for this caller. The catalogue is asked first, then the server itself. */
+  offers(tool: string, caller: Caller, session: Session | undefined): boolean | Promise<boolean> {
+    const { catalogue } = this.upstream;
+    if (catalogue === undefined || catalogue.tools.has(tool)) return true;
+    const connection = this.upstream.current(this.#lineFor(caller, session).key);
+    // A server that is not there answers for itself, with the reason.
+    if (connection === undefined) return true;
+    return readTools(connection).then(
+      (tools) => tools.includes(tool),
+      () => true,
+    );
   }
 
   /** The line a session's notifications go to; none while it has no connection. */

@@ -19,11 +19,19 @@ const MAX_PAGES = 100;
 export async function readCatalogue(connection: Connection): Promise<Catalogue> {
   const { capabilities } = connection.introduction;
   const [tools, prompts, resources] = await Promise.all([
-    capabilities["tools"] === undefined ? [] : listAll(connection, "tools/list", "tools", "name"),
+    capabilities["tools"] === undefined ? [] : readTools(connection),
     capabilities["prompts"] === undefined ? [] : listAll(connection, "prompts/list", "prompts", "name"),
     capabilities["resources"] === undefined ? [] : listAll(connection, "resources/list", "resources", "uri"),
   ]);
   return { tools: new Set(tools), prompts: new Set(prompts), resources: new Set(resources) };
+}
+
+/**
+ * The names of a server's tools as one connection sees them now.
+ * @throws Fault when it answers with an error
+ */
+export function readTools(connection: Connection): Promise<string[]> {
+  return listAll(connection, "tools/list", "tools", "name");
 }
 
 async function listAll(connection: Connection, method: string, list: string, name: string): Promise<string[]> {
