@@ -2,7 +2,6 @@ import { TokenGate } from "./auth/bearer.ts";
 import type { Config, ServerConfig } from "./config/config.ts";
 import { Heartbeat } from "./downstream/heartbeat.ts";
 import { StreamableHttp } from "./downstream/streamable-http.ts";
-import { BodyReader } from "./http/body.ts";
 import { Door } from "./http/door.ts";
 import type { Room } from "./http/door.ts";
 import { HostRule, OriginRule } from "./http/origin.ts";
@@ -154,8 +153,9 @@ export class Daemon {
         clock,
         heartbeat: this.#heartbeat,
         stateless: config.stateless,
+        maxRequestBytes: config.maxRequestBytes,
+        log,
       }),
-      bodies: new BodyReader(config.maxRequestBytes, clock, this.#heartbeat),
       pages: createPages({
         hosts,
         paths,

@@ -3,6 +3,8 @@ import type { Clock } from "../telemetry/clock.ts";
 import type { Beating, Heartbeat } from "./heartbeat.ts";
 import { SseStream } from "./sse-stream.ts";
 
+/** A body that has not arrived by then is dripped on purpose: the runtime's own timeout only sees silence. */
+const BODY_DEADLINE_MS = 30_000;
 /** A request that is silent for so long gets its event stream, so that nothing in between gives up. */
 const OPEN_STREAM_AFTER_MS = 15_000;
 /** Reverse proxies cut streams that are silent for 60 s, some earlier. */
@@ -33,27 +35,44 @@ export class HttpReply implements Reply, Beating {
   readonly #accepts: Accepts;
   readonly #headers: ReplyHeaders;
   readonly #deps: HttpReplyDeps;
-  readonly #aside: ((text: string) => void) | undefined;
-  readonly #since: number;
+  #since: number;
   /** Called when the client leaves while an answer is still owed. Not for requests of sessions: they live on. */
   gone: (() => void) | undefined;
+  #aside: ((text: string) => void) | undefined;
   #resolve!: (response: Response) => void;
+  #asked = false;
+  #late: (() => Response) | undefined;
   #stream: SseStream | undefined;
   #over = false;
 
-  /**
-   * @param aside takes what comes before the answer when the client accepts no stream here
-   */
-  constructor(accepts: Accepts, headers: ReplyHeaders, deps: HttpReplyDeps, aside?: (text: string) => void) {
+  /** @param late makes the answer to a client whose body does not arrive in time */
+  constructor(accepts: Accepts, headers: ReplyHeaders, deps: HttpReplyDeps, late: () => Response) {
     this.#accepts = accepts;
     this.#headers = headers;
     this.#deps = deps;
-    this.#aside = aside;
+    this.#late = late;
     this.#since = deps.clock.now();
     this.response = new Promise((resolve) => {
       this.#resolve = resolve;
     });
     deps.heartbeat.add(this);
+  }
+
+  /**
+   * The body has arrived, and it is a request.
+   * @param aside takes what comes before the answer when the client accepts no stream here
+   */
+  asked(aside?: (text: string) => void): void {
+    this.#asked = true;
+    this.#since = this.#deps.clock.now();
+    this.#aside = aside;
+  }
+
+  /** Answers with anything but a message; not after one. */
+  respond(response: Response): void {
+    if (this.#over) return;
+    this.#end();
+    this.#resolve(response);
   }
 
   push(text: string): void {
@@ -84,7 +103,9 @@ export class HttpReply implements Reply, Beating {
   }
 
   beat(now: number): void {
-    if (this.#stream !== undefined) this.#stream.beat(now, KEEP_ALIVE_MS);
+    if (!this.#asked) {
+      if (now - this.#since >= BODY_DEADLINE_MS && this.#late !== undefined) this.respond(this.#late());
+    } else if (this.#stream !== undefined) this.#stream.beat(now, KEEP_ALIVE_MS);
     else if (now - this.#since >= OPEN_STREAM_AFTER_MS && this.#accepts.events) this.#open().write(": waiting\n\n");
   }
 

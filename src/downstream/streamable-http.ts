@@ -8,6 +8,8 @@ import type { Session } from "../relay/session.ts";
 import type { Sessions } from "../relay/sessions.ts";
 import { Fault } from "../upstream/fault.ts";
 import type { Clock } from "../telemetry/clock.ts";
+import type { Log } from "../telemetry/log.ts";
+import { BodyTooLarge, readBody } from "./body.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { HttpReply, KEEP_ALIVE_MS } from "./http-reply.ts";
 import type { Accepts, ReplyHeaders } from "./http-reply.ts";
@@ -19,6 +21,9 @@ export interface StreamableHttpDeps {
   readonly heartbeat: Heartbeat;
   /** A request without a session is answered on the shared connection instead of with 400. */
   readonly stateless: boolean;
+  /** Longest body, in bytes. */
+  readonly maxRequestBytes: number;
+  readonly log: Log;
 }
 
 /** One admitted HTTP request to an endpoint. */
@@ -44,36 +49,29 @@ export class StreamableHttp {
     this.#deps = deps;
   }
 
-  /** @param body the request's body as text */
-  post(admitted: Admitted, body: string): Response | Promise<Response> {
-    const { request } = admitted;
+  post(admitted: Admitted): Response | Promise<Response> {
+    const { request, headers } = admitted;
     const accepts = readAccept(request.headers.get("accept"));
     const refusal = this.#refuse(admitted, accepts);
     if (refusal !== undefined) return refusal;
-    let message: Message | string;
-    try {
-      message = Message.read(body, "client");
-    } catch {
-      return this.#error(admitted, 400, ErrorCode.parse, "Parse error: the body is not JSON");
-    }
-    if (typeof message === "string") {
-      return this.#error(admitted, 400, ErrorCode.invalidRequest, `Invalid request: ${message}`);
-    }
-    admitted.heard?.(message);
-    if (message.method === "initialize" && message.kind === "request") return this.#initialize(admitted, message);
-    const session = this.#session(admitted, message.id);
-    if (session instanceof Response) return session;
-    switch (message.kind) {
-      case "request":
-        return this.#request(admitted, message, session, accepts);
-      case "notification":
-        admitted.endpoint.notification(message, admitted.caller, session);
-        break;
-      case "response":
-        session?.answer(message);
-        break;
-    }
-    return new Response(null, { status: 202, headers: admitted.headers.json });
+    const reply = new HttpReply(accepts, headers, this.#deps, () => {
+      const response = this.#error(admitted, 408, ErrorCode.server, "Request timeout: the body did not arrive in time");
+      response.headers.set("Connection", "close");
+      return response;
+    });
+    readBody(request, this.#deps.maxRequestBytes).then(
+      (body) => {
+        try {
+          this.#received(admitted, body, reply, accepts);
+        } catch (error) {
+          // A promise of our own is what the runtime waits for; it would wait without end.
+          this.#deps.log.error({ error: String(error), stack: (error as Error).stack }, "a request failed");
+          reply.respond(this.#error(admitted, 500, ErrorCode.internal, "Internal error"));
+        }
+      },
+      (error: unknown) => reply.respond(this.#unreadable(admitted, error)),
+    );
+    return reply.response;
   }
 
   /** The stream for what belongs to no request. */
@@ -113,6 +111,45 @@ export class StreamableHttp {
     return new Response(null, { status: 204, headers: admitted.headers.json });
   }
 
+  #received(admitted: Admitted, body: string, reply: HttpReply, accepts: Accepts): void {
+    let message: Message | string;
+    try {
+      message = Message.read(body, "client");
+    } catch {
+      return reply.respond(this.#error(admitted, 400, ErrorCode.parse, "Parse error: the body is not JSON"));
+    }
+    if (typeof message === "string") {
+      return reply.respond(this.#error(admitted, 400, ErrorCode.invalidRequest, `Invalid request: ${message}`));
+    }
+    admitted.heard?.(message);
+    if (message.method === "initialize" && message.kind === "request") {
+      return void this.#initialize(admitted, message).then((response) => reply.respond(response));
+    }
+    const session = this.#session(admitted, message.id);
+    if (session instanceof Response) return reply.respond(session);
+    switch (message.kind) {
+      case "request":
+        return this.#request(admitted, message, session, reply, accepts);
+      case "notification":
+        admitted.endpoint.notification(message, admitted.caller, session);
+        break;
+      case "response":
+        session?.answer(message);
+        break;
+    }
+    reply.respond(new Response(null, { status: 202, headers: admitted.headers.json }));
+  }
+
+  #unreadable(admitted: Admitted, error: unknown): Response {
+    if (!(error instanceof BodyTooLarge)) {
+      return this.#error(admitted, 400, ErrorCode.server, "Bad request: the body could not be read");
+    }
+    const limit = `Payload too large: at most ${this.#deps.maxRequestBytes} bytes (maxRequestBytes)`;
+    const response = this.#error(admitted, 413, ErrorCode.server, limit);
+    response.headers.set("Connection", "close");
+    return response;
+  }
+
   #refuse(admitted: Admitted, accepts: Accepts): Response | undefined {
     const { headers } = admitted.request;
     if (!accepts.json && !accepts.events) {
@@ -149,18 +186,15 @@ export class StreamableHttp {
     }
   }
 
-  #request(admitted: Admitted, message: Message, session: Session | undefined, accepts: Accepts): Promise<Response> {
-    const { endpoint, caller, headers, request } = admitted;
-    const aside = session === undefined ? undefined : (text: string): void => session.push(text);
+  #request(admitted: Admitted, message: Message, session: Session | undefined, reply: HttpReply, accepts: Accepts): void {
+    const { endpoint, caller, request } = admitted;
     if (!accepts.events) admitted.patient();
-    const reply = new HttpReply(accepts, headers, this.#deps, aside);
+    reply.asked(session === undefined ? undefined : (text) => session.push(text));
     const exchange = endpoint.request(message, caller, session, reply);
-    if (session === undefined && exchange !== undefined) {
-      // Nothing could bring the answer to this client later: when it leaves, the work is for nobody.
-      reply.gone = () => exchange.cancel("the client has left");
-      request.signal.addEventListener("abort", reply.gone, { once: true });
-    }
-    return reply.response;
+    if (session !== undefined || exchange === undefined) return;
+    // Nothing could bring the answer to this client later: when it leaves, the work is for nobody.
+    reply.gone = () => exchange.cancel("the client has left");
+    request.signal.addEventListener("abort", reply.gone, { once: true });
   }
 
   /** The session of a request, undefined where none is needed, or the response that refuses it. */

@@ -3,9 +3,8 @@ import type { StreamableHttp } from "../downstream/streamable-http.ts";
 import type { Message } from "../protocol/message.ts";
 import type { ServerEndpoint } from "../relay/endpoint.ts";
 import type { Log } from "../telemetry/log.ts";
-import { admit, refuse } from "./admit.ts";
+import { admit } from "./admit.ts";
 import type { Admission, AdmissionDeps } from "./admit.ts";
-import type { BodyReader } from "./body.ts";
 import type { Peers } from "./caller.ts";
 import { pathOf } from "./paths.ts";
 import type { PathTable } from "./paths.ts";
@@ -20,7 +19,6 @@ export interface DoorDeps extends AdmissionDeps {
   readonly paths: PathTable;
   readonly rooms: ReadonlyMap<string, Room>;
   readonly streamableHttp: StreamableHttp;
-  readonly bodies: BodyReader;
   readonly log: Log;
   /** Everything that is no MCP endpoint. */
   readonly pages: (request: Request, peers: Peers) => Response | Promise<Response>;
@@ -54,19 +52,7 @@ export class Door {
     };
     if (request.method === "GET") return streamableHttp.get(admitted);
     if (request.method === "DELETE") return streamableHttp.delete(admitted);
-    return this.#deps.bodies.read(request).then((body) => {
-      if (typeof body === "string") return streamableHttp.post(admitted, body);
-      switch (body.problem) {
-        case "too-large": {
-          const limit = `Payload too large: at most ${this.#deps.bodies.maxBytes} bytes (maxRequestBytes)`;
-          return refuse(413, limit, admission.headers, { Connection: "close" });
-        }
-        case "too-slow":
-          return refuse(408, "Request timeout: the body did not arrive in time", admission.headers, { Connection: "close" });
-        case "broken":
-          return refuse(400, "Bad request: the body could not be read", admission.headers);
-      }
-    });
+    return streamableHttp.post(admitted);
   }
 
   #logger(room: Room, { caller }: Admission): (message: Message) => void {

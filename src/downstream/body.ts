@@ -1,0 +1,32 @@
+/** The client sends more than it may. */
+export class BodyTooLarge extends Error {}
+
+/**
+ * Reads a request's body as text. How long it may take is the caller's business.
+ * @param maxBytes limit
+ * @throws BodyTooLarge, or what the runtime throws when the client leaves in the middle
+ */
+export function readBody(request: Request, maxBytes: number): Promise<string> {
+  const length = request.headers.get("content-length");
+  if (length === null) return readUndeclared(request, maxBytes);
+  return Number(length) > maxBytes ? Promise.reject(new BodyTooLarge()) : request.text();
+}
+
+/** A body without a declared length is counted while it comes. */
+async function readUndeclared(request: Request, maxBytes: number): Promise<string> {
+  if (request.body === null) return "";
+  const decoder = new TextDecoder();
+  const reader = request.body.getReader();
+  let text = "";
+  let bytes = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    bytes += value.byteLength;
+    if (bytes > maxBytes) {
+      await reader.cancel();
+      throw new BodyTooLarge();
+    }
+    text += decoder.decode(value, { stream: true });
+  }
+}
