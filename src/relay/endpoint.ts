@@ -62,10 +62,8 @@ export class ServerEndpoint {
     }
     if (method === "notifications/progress") return session?.progress(message);
     if (session === undefined) return;
-    const line = this.switchboard.lineOf(session, caller);
-    // On a shared connection a client's roots are nobody's: the server would take one client's folders for all.
-    if (method === "notifications/roots/list_changed" && line.exclusive === undefined && !line.only(session)) return;
-    line.send(message.text);
+    if (method === "notifications/roots/list_changed" && !this.#hasOwnRoots(session, caller)) return;
+    this.switchboard.send(message.text, caller, session);
   }
 
   openStream(stream: EventStream, caller: Caller, session: Session): void {
@@ -77,6 +75,12 @@ export class ServerEndpoint {
   restored(session: Session): void {
     const capabilities = this.switchboard.upstream.introduction?.capabilities ?? {};
     session.listChanged(["tools", "prompts", "resources"].filter((kind) => capabilities[kind] !== undefined));
+  }
+
+  /** On a connection of several the roots are nobody's: the server would take one client's folders for all. */
+  #hasOwnRoots(session: Session, caller: Caller): boolean {
+    const line = this.switchboard.lineOf(session, caller);
+    return line.exclusive !== undefined || line.only(session);
   }
 
   #relay(message: Message, caller: Caller, session: Session | undefined, reply: Reply, hooks?: ExchangeHooks): Exchange {

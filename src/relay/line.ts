@@ -173,7 +173,7 @@ export class Line {
     this.#passed.set(message.id, { session: target.session, id });
   }
 
-  /** A client's answer to a question, already with the server's id. */
+  /** A client's answer to a question, or its progress on it, already with the server's id or token. */
   answered(question: Question, text: string): void {
     if (question.connection === this.#connection) question.connection.send(text);
   }
@@ -207,11 +207,6 @@ export class Line {
   /** Whether nobody but this session is on the line. */
   only(session: Session): boolean {
     return this.#sessions.size === 1 && this.#sessions.has(session);
-  }
-
-  /** Passes a client's notification on, if the server is there to hear it. */
-  send(text: string): void {
-    if (this.#usable) this.#connection?.send(text);
   }
 
   #closed(connection: Connection): void {

@@ -160,7 +160,7 @@ export class Session {
     const span = message.param("progressToken");
     const question = span === undefined ? undefined : this.#questions.get(Number(message.slice(span)));
     if (span === undefined || question?.progressToken === undefined) return;
-    question.line.send(message.edited({ start: span.start, end: span.end, text: question.progressToken }));
+    question.line.answered(question, message.edited({ start: span.start, end: span.end, text: question.progressToken }));
   }
 
   /** Forgets the questions of a connection that is gone. */

@@ -71,6 +71,18 @@ export class Switchboard implements UpstreamListener, LineOwner {
     return this.#open(new Exchange(line, call.message, call.caller, call.session, call.reply, call.hooks), line);
   }
 
+  /** Passes a client's notification on, over a connection made for it where there is none yet. */
+  send(text: string, caller: Caller, session: Session): void {
+    const line = this.#lineFor(caller, session);
+    const connection = this.upstream.current(line.key);
+    if (connection !== undefined) return connection.send(text);
+    // In the order of asking, so requests that follow do not overtake it. A failure is logged where it happens.
+    this.upstream.acquire(line.need).then(
+      (made) => made.send(text),
+      () => undefined,
+    );
+  }
+
   /** Makes sure that a session has its connection, for what the server says outside requests. */
   connect(session: Session, caller: Caller): void {
     const line = this.#lineFor(caller, session);
