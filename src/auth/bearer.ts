@@ -21,8 +21,10 @@ export class TokenGate {
 
   /** @param tokens undefined: the endpoint is open; an empty list lets nobody in */
   constructor(tokens: readonly string[] | undefined) {
-    this.#known = tokens?.map((token) => {
-      const digest = digestOf(withoutScheme(token));
+    // An empty string is never a credential, whatever a configuration says.
+    const usable = tokens?.map(withoutScheme).filter((token) => token !== "");
+    this.#known = usable?.map((token) => {
+      const digest = digestOf(token);
       return { digest, principal: { kind: "token", id: `token:${digest.toString("hex").slice(0, 16)}` } };
     });
   }
@@ -47,7 +49,7 @@ export class TokenGate {
 }
 
 function withoutScheme(credential: string): string {
-  return credential.trim().replace(/^bearer\s+/i, "");
+  return credential.trim().replace(/^bearer(\s+|$)/i, "");
 }
 
 function digestOf(text: string): Buffer {

@@ -3,9 +3,10 @@ import type { StreamableHttp } from "../downstream/streamable-http.ts";
 import type { Message } from "../protocol/message.ts";
 import type { ServerEndpoint } from "../relay/endpoint.ts";
 import type { Log } from "../telemetry/log.ts";
-import { admit } from "./admit.ts";
+import { admit, refuse } from "./admit.ts";
 import type { Admission, AdmissionDeps } from "./admit.ts";
 import type { Peers } from "./caller.ts";
+import { isHost } from "./origin.ts";
 import { pathOf } from "./paths.ts";
 import type { PathTable } from "./paths.ts";
 
@@ -30,12 +31,20 @@ export interface DoorDeps extends AdmissionDeps {
  */
 export class Door {
   readonly #deps: DoorDeps;
+  /** The last `Host` that was well formed; it is nearly always the same one. */
+  #host: string | undefined;
 
   constructor(deps: DoorDeps) {
     this.#deps = deps;
   }
 
   handle(request: Request, peers: Peers): Response | Promise<Response> {
+    const host = request.headers.get("host");
+    if (host !== this.#host) {
+      // Its slashes, question marks and at signs would become part of the URL that is looked at below.
+      if (host === null || !isHost(host)) return refuse(400, "Bad request: the Host header is no host", this.#deps.plain);
+      this.#host = host;
+    }
     const path = this.#deps.paths.find(pathOf(request.url));
     const room = path === undefined ? undefined : this.#deps.rooms.get(path.server);
     if (room === undefined) return this.#deps.pages(request, peers);

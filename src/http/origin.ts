@@ -48,6 +48,11 @@ export class HostRule {
   }
 }
 
+/** Whether a `Host` header is a host and nothing more (RFC 9112 section 3.2): the runtime builds the URL from it. */
+export function isHost(host: string): boolean {
+  return HOST.test(host);
+}
+
 function nameOf(host: string): string | undefined {
   return HOST.exec(host)?.[1]?.toLowerCase();
 }

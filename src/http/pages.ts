@@ -4,6 +4,7 @@ import { healthReport, readiness, statusReport } from "./health.ts";
 import type { HealthDeps, Viewer } from "./health.ts";
 import type { Peers } from "./caller.ts";
 import type { HostRule } from "./origin.ts";
+import { pathOf } from "./paths.ts";
 import type { PathTable } from "./paths.ts";
 
 export interface PagesDeps extends HealthDeps {
@@ -18,7 +19,7 @@ interface Env {
 
 /** Every route that is no MCP endpoint. */
 export function createPages(deps: PagesDeps): (request: Request, peers: Peers) => Response | Promise<Response> {
-  const app = new Hono<Env>({ getPath: (request) => deps.paths.local(new URL(request.url).pathname) ?? "/404" });
+  const app = new Hono<Env>({ getPath: (request) => deps.paths.local(pathOf(request.url)) ?? "/404" });
 
   app.use(async function refuseForeignHosts(c, next) {
     // Anonymous callers and, later, a browser's cookie: both can be abused by a page that rebinds its name to us.

@@ -56,6 +56,8 @@ export class ServerEndpoint {
   notification(message: Message, caller: Caller, session: Session | undefined): void {
     const { method } = message;
     if (method === undefined || OWN_TO_THE_LINK.has(method)) return;
+    // A call without an id is run by servers that only look at the method: it would be past every check.
+    if (this.#filter !== undefined && !method.startsWith("notifications/")) return;
     if (method === "notifications/cancelled") {
       const span = message.param("requestId");
       return span === undefined ? undefined : session?.exchange(message.slice(span))?.cancel(message.stringParam("reason"));

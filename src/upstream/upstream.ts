@@ -1,4 +1,5 @@
 import type { ServerConfig } from "../config/config.ts";
+import { nearest } from "../config/nearest.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Backoff } from "./backoff.ts";
@@ -246,7 +247,14 @@ export class Upstream {
     for (const tool of catalogue.tools) {
       if (before?.tools.has(tool) !== true) log.info({}, `<${server}> Adding tool ${tool}`);
     }
-    if (before === undefined) log.info({ server, tools: catalogue.tools.size }, "upstream ready");
+    if (before !== undefined) return;
+    log.info({ server, tools: catalogue.tools.size }, "upstream ready");
+    for (const name of this.config.toolFilter?.names ?? []) {
+      if (catalogue.tools.has(name)) continue;
+      const known = nearest(name, [...catalogue.tools]);
+      const hint = known === undefined ? "" : `; did you mean "${known}"?`;
+      log.warn({ server }, `toolFilter.list: "${name}" matches no tool of ${server}${hint}`);
+    }
   }
 
   #openConnections(): number {
