@@ -82,7 +82,7 @@ export class ServerEndpoint {
   /** On a connection of several the roots are nobody's: the server would take one client's folders for all. */
   #hasOwnRoots(session: Session, caller: Caller): boolean {
     const line = this.switchboard.lineOf(session, caller);
-    return line.exclusive !== undefined || line.only(session);
+    return line.carriesRoots && (line.exclusive !== undefined || line.only(session));
   }
 
   #relay(message: Message, caller: Caller, session: Session | undefined, reply: Reply, hooks?: ExchangeHooks): Exchange {

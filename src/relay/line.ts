@@ -155,7 +155,7 @@ export class Line {
     this.#owner.asked();
     const target = exchange === undefined ? this.#target() : targetOf(exchange);
     if (target === undefined) return connection.send(this.#refusal(message));
-    if (!canAnswer(target.session.client.capabilities, message)) {
+    if (!this.#relays(message) || !canAnswer(target.session.client.capabilities, message)) {
       const why = `the client has not declared the capability for ${message.method}`;
       return connection.send(errorText(message.id, ErrorCode.methodNotFound, why));
     }
@@ -202,6 +202,10 @@ export class Line {
         if (exchange !== undefined && !isForAll(message)) return exchange.push(message.text);
         for (const session of this.#sessions) session.push(message.text);
     }
+  }
+
+  get carriesRoots(): boolean {
+    return this.need.declaration.capabilities["roots"] !== undefined;
   }
 
   /** Whether nobody but this session is on the line. */
@@ -277,6 +281,11 @@ export class Line {
       `${message.method} cannot be passed on: several clients share this connection, or no call is open on it, so the ` +
       'proxy cannot know whom to ask. Set "isolation": "session" for this server in the proxy\'s configuration.';
     return errorText(id, ErrorCode.methodNotFound, why);
+  }
+
+  /** A server that was not told of roots does not get them by asking all the same: it would take them as permission. */
+  #relays(message: Message): boolean {
+    return message.method !== "roots/list" || this.carriesRoots;
   }
 
   #withdrawn(message: Message): void {
