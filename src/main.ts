@@ -53,6 +53,7 @@ async function run(argv: readonly string[]): Promise<number> {
           process.on("SIGINT", call);
           process.on("SIGTERM", call);
         },
+        onReload: (call) => process.on("SIGHUP", call),
       });
     default:
       io.stderr(`mcp-proxy: this version has no command for that (${command.kind})\n  Try: mcp-proxy --help\n`);

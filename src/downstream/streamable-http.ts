@@ -1,3 +1,4 @@
+import { ambiguityOf } from "../protocol/ambiguity.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import { SESSION_HEADER, VERSION_HEADER, isJsonMediaType, isKnownVersionHeader, readAccept } from "../protocol/http-headers.ts";
 import { Message } from "../protocol/message.ts";
@@ -9,7 +10,7 @@ import type { Sessions } from "../relay/sessions.ts";
 import { Fault } from "../upstream/fault.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
-import { BodyTooLarge, readBody } from "./body.ts";
+import { BodyNotText, BodyTooLarge, readBody } from "./body.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { HttpReply, KEEP_ALIVE_MS } from "./http-reply.ts";
 import type { Accepts, ReplyHeaders } from "./http-reply.ts";
@@ -24,6 +25,8 @@ export interface StreamableHttpDeps {
   /** Longest body, in bytes. */
   readonly maxRequestBytes: number;
   readonly log: Log;
+  /** The proxy is about to end: what runs may finish, nothing new begins. */
+  readonly draining: () => boolean;
 }
 
 /** One admitted HTTP request to an endpoint. */
@@ -118,8 +121,14 @@ export class StreamableHttp {
     } catch {
       return reply.respond(this.#error(admitted, 400, ErrorCode.parse, "Parse error: the body is not JSON"));
     }
-    if (typeof message === "string") {
-      return reply.respond(this.#error(admitted, 400, ErrorCode.invalidRequest, `Invalid request: ${message}`));
+    const wrong = typeof message === "string" ? message : ambiguityOf(message);
+    if (typeof message === "string" || wrong !== undefined) {
+      return reply.respond(this.#error(admitted, 400, ErrorCode.invalidRequest, `Invalid request: ${wrong}`));
+    }
+    if (message.kind === "request" && this.#deps.draining()) {
+      const response = this.#error(admitted, 503, ErrorCode.server, "The proxy is being stopped; try again soon", message.id);
+      response.headers.set("Retry-After", "5");
+      return reply.respond(response);
     }
     admitted.heard?.(message);
     if (message.method === "initialize" && message.kind === "request") {
@@ -141,6 +150,9 @@ export class StreamableHttp {
   }
 
   #unreadable(admitted: Admitted, error: unknown): Response {
+    if (error instanceof BodyNotText) {
+      return this.#error(admitted, 400, ErrorCode.parse, "Parse error: the body is not UTF-8");
+    }
     if (!(error instanceof BodyTooLarge)) {
       return this.#error(admitted, 400, ErrorCode.server, "Bad request: the body could not be read");
     }

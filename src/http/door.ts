@@ -1,7 +1,5 @@
-import type { TokenGate } from "../auth/bearer.ts";
 import type { StreamableHttp } from "../downstream/streamable-http.ts";
 import type { Message } from "../protocol/message.ts";
-import type { ServerEndpoint } from "../relay/endpoint.ts";
 import type { Log } from "../telemetry/log.ts";
 import { admit, refuse } from "./admit.ts";
 import type { Admission, AdmissionDeps } from "./admit.ts";
@@ -9,12 +7,7 @@ import type { Peers } from "./caller.ts";
 import { isHost } from "./origin.ts";
 import { pathOf } from "./paths.ts";
 import type { PathTable } from "./paths.ts";
-
-/** One endpoint with what protects it. */
-export interface Room {
-  readonly endpoint: ServerEndpoint;
-  readonly gate: TokenGate;
-}
+import type { Room } from "./rooms.ts";
 
 export interface DoorDeps extends AdmissionDeps {
   readonly paths: PathTable;
@@ -56,7 +49,7 @@ export class Door {
       endpoint: room.endpoint,
       caller: admission.caller,
       headers: admission.headers,
-      heard: room.endpoint.switchboard.config.logEnabled ? this.#logger(room, admission) : undefined,
+      heard: room.endpoint.config.logEnabled ? this.#logger(room, admission) : undefined,
       patient: () => peers.timeout(request, 0),
     };
     if (request.method === "GET") return streamableHttp.get(admitted);
@@ -65,7 +58,7 @@ export class Door {
   }
 
   #logger(room: Room, { caller }: Admission): (message: Message) => void {
-    const server = room.endpoint.switchboard.config.displayName;
+    const server = room.endpoint.config.displayName;
     return (message) => {
       const tool = message.method === "tools/call" ? message.stringParam("name") : undefined;
       const fields = { server, method: message.method, ...(tool === undefined ? {} : { tool }), caller: caller.principal.id };

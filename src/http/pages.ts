@@ -11,6 +11,7 @@ export interface PagesDeps extends HealthDeps {
   readonly hosts: HostRule;
   readonly paths: PathTable;
   viewer(request: Request, peers: Peers): Viewer;
+  readonly draining: () => boolean;
 }
 
 interface Env {
@@ -31,6 +32,7 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
 
   app.get("/livez", (c) => c.json({ status: "alive" }));
   app.get("/readyz", (c) => {
+    if (deps.draining()) return c.json({ status: "stopping" }, 503);
     const starting = readiness(deps);
     if (starting.length === 0) return c.json({ status: "ready" });
     return c.json({ status: "starting", ...(viewer(c).known ? { starting } : {}) }, 503);

@@ -1,6 +1,6 @@
 import { isDirectLoopback } from "./client-address.ts";
 import type { Peers } from "./caller.ts";
-import type { Room } from "./door.ts";
+import type { Room } from "./rooms.ts";
 import type { Viewer } from "./health.ts";
 
 /** What somebody may see on the pages about servers: those that would let the same caller in. */

@@ -1,4 +1,4 @@
-import type { ToolFilter } from "../config/config.ts";
+import type { ServerConfig, ToolFilter } from "../config/config.ts";
 import { allowsTool, filterToolList } from "../policy/tool-filter.ts";
 import { find, splice } from "../protocol/json.ts";
 import { ErrorCode, errorText, resultText } from "../protocol/errors.ts";
@@ -15,14 +15,19 @@ const OWN_TO_THE_LINK = new Set(["notifications/initialized"]);
 
 /** A URL that serves one upstream. */
 export class ServerEndpoint {
-  readonly name: string;
+  readonly config: ServerConfig;
   readonly switchboard: Switchboard;
   readonly #filter: ToolFilter | undefined;
 
-  constructor(switchboard: Switchboard) {
-    this.name = switchboard.config.name;
+  /** @param config may be newer than the switchboard's, where the connections need not be made again */
+  constructor(config: ServerConfig, switchboard: Switchboard) {
+    this.config = config;
     this.switchboard = switchboard;
-    this.#filter = switchboard.config.toolFilter;
+    this.#filter = config.toolFilter;
+  }
+
+  get name(): string {
+    return this.config.name;
   }
 
   /**
@@ -75,8 +80,14 @@ export class ServerEndpoint {
 
   /** A session was made again from its id: what lists it may have missed is not known, so it is told to look. */
   restored(session: Session): void {
-    const capabilities = this.switchboard.upstream.introduction?.capabilities ?? {};
-    session.listChanged(["tools", "prompts", "resources"].filter((kind) => capabilities[kind] !== undefined));
+    const { upstream } = this.switchboard;
+    const tell = (): void => {
+      const capabilities = upstream.introduction?.capabilities ?? {};
+      session.listChanged(["tools", "prompts", "resources"].filter((kind) => capabilities[kind] !== undefined));
+    };
+    if (upstream.introduction !== undefined) return tell();
+    // Right after a start the server may still be starting.
+    void this.switchboard.comesUp().then((up) => (up ? tell() : undefined));
   }
 
   /** On a connection of several the roots are nobody's: the server would take one client's folders for all. */
@@ -103,12 +114,10 @@ export class ServerEndpoint {
     const filter = this.#filter;
     if (filter === undefined) return this.#relay(message, caller, session, reply);
     const tool = message.stringParam("name");
-    // A server that ignores the case of keys would take another name than the one that is checked here.
-    const names = message.paramMembers.filter((member) => member.key.toLowerCase() === "name").length;
     const refuse = (): undefined => {
       reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Unknown tool: ${tool ?? ""}`));
     };
-    if (tool === undefined || names !== 1 || !allowsTool(filter, tool)) return refuse();
+    if (tool === undefined || !allowsTool(filter, tool)) return refuse();
     const offered = this.switchboard.offers(tool, caller, session);
     if (offered === true) return this.#relay(message, caller, session, reply);
     if (offered === false) return refuse();
@@ -135,9 +144,9 @@ export class ServerEndpoint {
     if (session === undefined || uri === undefined) return this.#relay(message, caller, session, reply);
     const { subscriptions } = this.switchboard.lineOf(session, caller);
     // Before it is sent: the first update may come before the answer.
-    subscriptions.add(uri, session);
+    const first = subscriptions.add(uri, session);
     const ended = (succeeded: boolean): void => {
-      if (!succeeded) subscriptions.remove(uri, session);
+      if (!succeeded && first) subscriptions.remove(uri, session);
     };
     return this.#relay(message, caller, session, reply, { ended });
   }

@@ -10,11 +10,16 @@ export interface LogOptions {
   readonly descriptor: 1 | 2;
 }
 
+/** A log whose level can be changed while it is used. */
+export interface LeveledLog extends Log {
+  setLevel(level: LogOptions["level"]): void;
+}
+
 /** The log: one JSON object a line for machines, one plain line for people. */
-export function createLog(options: LogOptions): Log {
+export function createLog(options: LogOptions): LeveledLog {
   const destination = pino.destination({ dest: options.descriptor, sync: true });
   const sink = options.format === "json" ? destination : { write: (line: string) => destination.write(prettyLine(line, options.colour)) };
-  return pino(
+  const log = pino(
     {
       level: options.level,
       base: null,
@@ -23,6 +28,11 @@ export function createLog(options: LogOptions): Log {
     },
     sink,
   );
+  return Object.assign(log, {
+    setLevel: (level: LogOptions["level"]) => {
+      log.level = level;
+    },
+  });
 }
 
 const COLOURS = { warn: "yellow", error: "red", debug: "dim", trace: "dim" } as const;

@@ -39,7 +39,7 @@ async function listed(name: string): Promise<string[]> {
   return pages.flatMap(({ last }) => (last.result?.["tools"] as { name: string }[]).map((tool) => tool.name));
 }
 
-const ALL = ["echo", "secret", "talk", "seen", "pid", "silence", "big", "change", "hang"];
+const ALL = ["echo", "secret", "talk", "seen", "pid", "silence", "big", "change", "hang", "shout"];
 
 describe("lists", () => {
   const rows: [name: string, names: string[]][] = [
