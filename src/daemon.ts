@@ -115,7 +115,10 @@ export class Daemon {
     const boards = [...this.#rooms.values()].map(({ endpoint }) => endpoint.switchboard);
     // Each by itself: a server whose calls are done need not wait for another one's.
     const patience = Math.max(0, this.#config.drainMs - STOPPING_MS);
-    await Promise.all([...boards.map((board) => this.#within(board.quiet(), patience).then(() => board.stop())), ...this.#retiring]);
+    await Promise.all([
+      ...boards.map((board) => this.#within(board.quiet(), patience).then(() => board.stop())),
+      ...this.#retiring,
+    ]);
     this.#stopSweep?.();
     this.#sessions.close();
     this.#heartbeat.stop();
@@ -126,7 +129,13 @@ export class Daemon {
   #makeRooms(config: Config): Map<string, Room> {
     const { clock, random, log, onPanic } = this.#deps;
     const previous = this.#rooms === undefined ? undefined : this.#config;
-    return makeRooms(config, this.#rooms ?? new Map(), previous, { clock, random, log, onPanic, watchdog: this.#watchdog });
+    return makeRooms(config, this.#rooms ?? new Map(), previous, {
+      clock,
+      random,
+      log,
+      onPanic,
+      watchdog: this.#watchdog,
+    });
   }
 
   #listen(config: Config): Promise<Listener> {

@@ -61,7 +61,13 @@ export async function serve(options: ServeOptions, io: ServeIo): Promise<number>
   return await run(config, keys, log, io, new Reloader(load, loaded, options, io, log));
 }
 
-async function run(config: Config, keys: SealingKeys, log: LeveledLog, io: ServeIo, reloader: Reloader): Promise<number> {
+async function run(
+  config: Config,
+  keys: SealingKeys,
+  log: LeveledLog,
+  io: ServeIo,
+  reloader: Reloader,
+): Promise<number> {
   const ended = Promise.withResolvers<number>();
   const daemon = new Daemon(config, {
     log,
@@ -81,7 +87,10 @@ async function run(config: Config, keys: SealingKeys, log: LeveledLog, io: Serve
     if (stops > 1) return ended.resolve(0);
     const { open } = daemon;
     const seconds = Math.round(config.drainMs / 1000);
-    log.info({}, open === 0 ? "stopping" : `stopping: ${calls(open)} in flight, up to ${seconds} s (again to stop now)`);
+    log.info(
+      {},
+      open === 0 ? "stopping" : `stopping: ${calls(open)} in flight, up to ${seconds} s (again to stop now)`,
+    );
     reloader.stop();
     void daemon.stop().then(() => {
       log.info({}, "stopped");

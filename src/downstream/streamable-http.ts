@@ -1,6 +1,12 @@
 import { ambiguityOf } from "../protocol/ambiguity.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
-import { SESSION_HEADER, VERSION_HEADER, isJsonMediaType, isKnownVersionHeader, readAccept } from "../protocol/http-headers.ts";
+import {
+  SESSION_HEADER,
+  VERSION_HEADER,
+  isJsonMediaType,
+  isKnownVersionHeader,
+  readAccept,
+} from "../protocol/http-headers.ts";
 import { Message } from "../protocol/message.ts";
 import { LEGACY_VERSIONS, negotiate } from "../protocol/versions.ts";
 import type { Caller, Client } from "../relay/ends.ts";
@@ -81,7 +87,12 @@ export class StreamableHttp {
   get(admitted: Admitted): Response {
     const { request, endpoint, caller, headers } = admitted;
     if (!readAccept(request.headers.get("accept")).events) {
-      return this.#error(admitted, 406, ErrorCode.server, "Not acceptable: a GET here opens an event stream; accept text/event-stream");
+      return this.#error(
+        admitted,
+        406,
+        ErrorCode.server,
+        "Not acceptable: a GET here opens an event stream; accept text/event-stream",
+      );
     }
     const session = this.#session(admitted, undefined, true);
     if (session instanceof Response) return session;
@@ -126,7 +137,13 @@ export class StreamableHttp {
       return reply.respond(this.#error(admitted, 400, ErrorCode.invalidRequest, `Invalid request: ${wrong}`));
     }
     if (message.kind === "request" && this.#deps.draining()) {
-      const response = this.#error(admitted, 503, ErrorCode.server, "The proxy is being stopped; try again soon", message.id);
+      const response = this.#error(
+        admitted,
+        503,
+        ErrorCode.server,
+        "The proxy is being stopped; try again soon",
+        message.id,
+      );
       response.headers.set("Retry-After", "5");
       return reply.respond(response);
     }
@@ -184,7 +201,12 @@ export class StreamableHttp {
     };
     // It may wait as long as a first start takes, and never opens a stream before its answer.
     admitted.patient();
-    const session = sessions.create(endpoint.name, caller.principal, client, endpoint.switchboard.givesOwnChild(client));
+    const session = sessions.create(
+      endpoint.name,
+      caller.principal,
+      client,
+      endpoint.switchboard.givesOwnChild(client),
+    );
     try {
       const text = await endpoint.initialize(message, session, caller);
       const withSession = new Headers(headers.json);
@@ -194,11 +216,20 @@ export class StreamableHttp {
       sessions.discard(session);
       const fault = error instanceof Fault ? error : new Fault("upstream.protocol", String(error));
       const { message: why, data } = endpoint.switchboard.describe(fault, caller);
-      return new Response(errorText(message.id ?? "null", ErrorCode.internal, why, data), { status: 503, headers: headers.json });
+      return new Response(errorText(message.id ?? "null", ErrorCode.internal, why, data), {
+        status: 503,
+        headers: headers.json,
+      });
     }
   }
 
-  #request(admitted: Admitted, message: Message, session: Session | undefined, reply: HttpReply, accepts: Accepts): void {
+  #request(
+    admitted: Admitted,
+    message: Message,
+    session: Session | undefined,
+    reply: HttpReply,
+    accepts: Accepts,
+  ): void {
     const { endpoint, caller, request } = admitted;
     if (!accepts.events) admitted.patient();
     reply.asked(session === undefined ? undefined : (text) => session.push(text));

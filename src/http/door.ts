@@ -35,7 +35,8 @@ export class Door {
     const host = request.headers.get("host");
     if (host !== this.#host) {
       // Its slashes, question marks and at signs would become part of the URL that is looked at below.
-      if (host === null || !isHost(host)) return refuse(400, "Bad request: the Host header is no host", this.#deps.plain);
+      if (host === null || !isHost(host))
+        return refuse(400, "Bad request: the Host header is no host", this.#deps.plain);
       this.#host = host;
     }
     const path = this.#deps.paths.find(pathOf(request.url));
@@ -61,7 +62,12 @@ export class Door {
     const server = room.endpoint.config.displayName;
     return (message) => {
       const tool = message.method === "tools/call" ? message.stringParam("name") : undefined;
-      const fields = { server, method: message.method, ...(tool === undefined ? {} : { tool }), caller: caller.principal.id };
+      const fields = {
+        server,
+        method: message.method,
+        ...(tool === undefined ? {} : { tool }),
+        caller: caller.principal.id,
+      };
       this.#deps.log.info(fields, `<${server}> ${message.method ?? "response"}${tool === undefined ? "" : ` ${tool}`}`);
     };
   }

@@ -24,7 +24,11 @@ export interface Listener {
  * Listens where the configuration says.
  * @throws Error of the system when the address cannot be used
  */
-export async function openListener(config: Pick<Config, "listen" | "tls">, handler: Handler, log: Log): Promise<Listener> {
+export async function openListener(
+  config: Pick<Config, "listen" | "tls">,
+  handler: Handler,
+  log: Log,
+): Promise<Listener> {
   const { listen, tls } = config;
   const common = {
     fetch: (request: Request, server: Bun.Server<undefined>) => handler(request, server),

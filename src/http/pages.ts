@@ -24,7 +24,8 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
 
   app.use(async function refuseForeignHosts(c, next) {
     // Anonymous callers and, later, a browser's cookie: both can be abused by a page that rebinds its name to us.
-    if (!deps.hosts.allows(c.req.header("host") ?? null)) return problem(c, 403, "this host name is not allowed (baseURL, allowedHosts)");
+    if (!deps.hosts.allows(c.req.header("host") ?? null))
+      return problem(c, 403, "this host name is not allowed (baseURL, allowedHosts)");
     return next();
   });
 
@@ -46,7 +47,9 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     }
     return c.json(statusReport(deps, who));
   });
-  app.get("/", (c) => c.json({ service: "mcp-proxy", version: deps.version, hint: "MCP endpoints are at /<name>/mcp" }));
+  app.get("/", (c) =>
+    c.json({ service: "mcp-proxy", version: deps.version, hint: "MCP endpoints are at /<name>/mcp" }),
+  );
 
   app.notFound((c) => problem(c, 404, "nothing is served at this path; MCP endpoints are at /<name>/mcp"));
   app.onError((error, c) => {

@@ -27,11 +27,17 @@ export interface RoomDeps {
  * Makes the rooms for a configuration. A server whose connections would be made in the same way as before keeps them,
  * whatever else about it has changed.
  */
-export function makeRooms(config: Config, before: ReadonlyMap<string, Room>, previous: Config | undefined, deps: RoomDeps): Map<string, Room> {
+export function makeRooms(
+  config: Config,
+  before: ReadonlyMap<string, Room>,
+  previous: Config | undefined,
+  deps: RoomDeps,
+): Map<string, Room> {
   const rooms = new Map<string, Room>();
   for (const server of config.servers.values()) {
     const old = before.get(server.name)?.endpoint;
-    const kept = old !== undefined && previous !== undefined && sameConnections(old.switchboard.config, server, previous, config);
+    const kept =
+      old !== undefined && previous !== undefined && sameConnections(old.switchboard.config, server, previous, config);
     const switchboard = kept ? old.switchboard : makeSwitchboard(server, config, deps);
     const gate = new TokenGate(tokensOf(server, config, deps.log));
     rooms.set(server.name, { endpoint: new ServerEndpoint(server, switchboard), gate });
@@ -79,7 +85,10 @@ function sameConnections(a: ServerConfig, b: ServerConfig, before: Config, after
  */
 function tokensOf(server: ServerConfig, config: Config, log: Log): readonly string[] | undefined {
   const { apiKeys, apiKeysFile } = config;
-  if (server.authTokens !== undefined || (server.oauth !== true && apiKeys === undefined && apiKeysFile === undefined)) {
+  if (
+    server.authTokens !== undefined ||
+    (server.oauth !== true && apiKeys === undefined && apiKeysFile === undefined)
+  ) {
     return server.authTokens;
   }
   const why = "this version has no login and no API keys: nobody can use this server. Give it authTokens";

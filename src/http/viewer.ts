@@ -13,7 +13,12 @@ export function viewerOf(request: Request, peers: Peers, rooms: ReadonlyMap<stri
   const all = [...rooms.keys()];
   if (admitted.length > 0) {
     const mine = new Set([...open, ...admitted]);
-    return { known: true, mayAsk: true, health: all.filter((name) => mine.has(name)), servers: all.filter((name) => mine.has(name)) };
+    return {
+      known: true,
+      mayAsk: true,
+      health: all.filter((name) => mine.has(name)),
+      servers: all.filter((name) => mine.has(name)),
+    };
   }
   return { known: direct, mayAsk: shut.length === 0, health: direct ? all : [], servers: open };
 }

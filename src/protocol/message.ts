@@ -174,7 +174,9 @@ export class Message {
   /** The parsed params, for the few messages the proxy answers itself. */
   parsedParams(): Record<string, unknown> {
     const value: unknown = this.params === undefined ? {} : JSON.parse(this.slice(this.params));
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : {};
   }
 }
 

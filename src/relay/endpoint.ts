@@ -37,7 +37,11 @@ export class ServerEndpoint {
   async initialize(message: Message, session: Session, caller: Caller): Promise<string> {
     const { text } = await this.switchboard.introduce(session, caller);
     const version = find(text, 0, "protocolVersion");
-    const edit = { start: version?.start ?? 0, end: version?.end ?? 0, text: JSON.stringify(session.client.protocolVersion) };
+    const edit = {
+      start: version?.start ?? 0,
+      end: version?.end ?? 0,
+      text: JSON.stringify(session.client.protocolVersion),
+    };
     return resultText(message.id ?? "null", splice(text, [edit]));
   }
 
@@ -65,7 +69,9 @@ export class ServerEndpoint {
     if (this.#filter !== undefined && !method.startsWith("notifications/")) return;
     if (method === "notifications/cancelled") {
       const span = message.param("requestId");
-      return span === undefined ? undefined : session?.exchange(message.slice(span))?.cancel(message.stringParam("reason"));
+      return span === undefined
+        ? undefined
+        : session?.exchange(message.slice(span))?.cancel(message.stringParam("reason"));
     }
     if (method === "notifications/progress") return session?.progress(message);
     if (session === undefined) return;
@@ -96,7 +102,13 @@ export class ServerEndpoint {
     return line.carriesRoots && (line.exclusive !== undefined || line.only(session));
   }
 
-  #relay(message: Message, caller: Caller, session: Session | undefined, reply: Reply, hooks?: ExchangeHooks): Exchange {
+  #relay(
+    message: Message,
+    caller: Caller,
+    session: Session | undefined,
+    reply: Reply,
+    hooks?: ExchangeHooks,
+  ): Exchange {
     return this.switchboard.relay({ message, caller, session, reply, ...(hooks === undefined ? {} : { hooks }) });
   }
 
@@ -132,7 +144,8 @@ export class ServerEndpoint {
     session.logRank = rank;
     const span = message.param("level");
     const most = this.switchboard.lineOf(session, caller).mostVerboseWith(rank, session);
-    const upward = most === rank || span === undefined ? message : message.with({ ...span, text: `"${levelName(most)}"` });
+    const upward =
+      most === rank || span === undefined ? message : message.with({ ...span, text: `"${levelName(most)}"` });
     const ended = (succeeded: boolean): void => {
       if (!succeeded) session.logRank = before;
     };

@@ -324,9 +324,7 @@ export class Line {
     const span = message.param("requestId");
     if (span === undefined) return;
     const passed = this.#passed.get(message.slice(span));
-    passed?.session.withdraw(passed.id, (id) =>
-      message.edited({ start: span.start, end: span.end, text: String(id) }),
-    );
+    passed?.session.withdraw(passed.id, (id) => message.edited({ start: span.start, end: span.end, text: String(id) }));
   }
 
   #trace(principal: string): void {

@@ -176,7 +176,9 @@ export class Sessions {
     };
     const sealed = this.#sealer.seal(JSON.stringify(whole));
     if (sealed.length <= MAX_SEALED_CHARACTERS) return sealed;
-    return this.#sealer.seal(JSON.stringify({ ...whole, i: briefInfo(client.info), c: briefCapabilities(client.capabilities) }));
+    return this.#sealer.seal(
+      JSON.stringify({ ...whole, i: briefInfo(client.info), c: briefCapabilities(client.capabilities) }),
+    );
   }
 }
 

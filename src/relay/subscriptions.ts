@@ -38,7 +38,8 @@ export class Subscriptions {
   of(uri: string): Set<Session> {
     const sessions = new Set(this.#byUri.get(uri));
     for (const [whole, subscribers] of this.#byUri) {
-      if (uri.startsWith(whole.endsWith("/") ? whole : `${whole}/`)) for (const session of subscribers) sessions.add(session);
+      if (uri.startsWith(whole.endsWith("/") ? whole : `${whole}/`))
+        for (const session of subscribers) sessions.add(session);
     }
     return sessions;
   }

@@ -17,9 +17,14 @@ export interface SealingKeys {
  * @param oldSecret value of MCP_PROXY_SECRET_OLD, which still opens
  * @throws Error when a secret is given and is not 32 bytes in base64
  */
-export function loadSealingKeys(secret: string | undefined, oldSecret: string | undefined, directory: string): SealingKeys {
+export function loadSealingKeys(
+  secret: string | undefined,
+  oldSecret: string | undefined,
+  directory: string,
+): SealingKeys {
   const old = oldSecret === undefined || oldSecret === "" ? [] : [decode(oldSecret, "MCP_PROXY_SECRET_OLD")];
-  if (secret !== undefined && secret !== "") return { keys: [decode(secret, "MCP_PROXY_SECRET"), ...old], warning: undefined };
+  if (secret !== undefined && secret !== "")
+    return { keys: [decode(secret, "MCP_PROXY_SECRET"), ...old], warning: undefined };
   const file = join(directory, "secret.key");
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });

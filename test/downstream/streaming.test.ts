@@ -15,7 +15,8 @@ beforeAll(async () => {
 });
 afterAll(() => proxy[Symbol.asyncDispose]());
 
-const memory = (): number => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${proxy.process.pid}/status`, "utf8"))?.[1]) * 1_024;
+const memory = (): number =>
+  Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${proxy.process.pid}/status`, "utf8"))?.[1]) * 1_024;
 const sockets = (): number => readdirSync(`/proc/${proxy.process.pid}/fd`).length;
 
 const TALK = JSON.stringify({ jsonrpc: "2.0", id: "t", method: "tools/call", params: { name: "talk" } });
@@ -45,13 +46,20 @@ describe("an answer is", () => {
   });
   test("a stream for who accepts only that", async () => {
     const client = await connect(`${proxy.url}/a/mcp`);
-    const answer = await client.send(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" }), { Accept: "text/event-stream" });
+    const answer = await client.send(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "ping" }), {
+      Accept: "text/event-stream",
+    });
     expect(answer.headers.get("content-type")).toStartWith("text/event-stream");
     expect(answer.messages).toEqual([{ jsonrpc: "2.0", id: 1, result: {} } as never]);
   });
   test("whole when it has 8 MB, as JSON and as an event", async () => {
     const client = await connect(`${proxy.url}/a/mcp`);
-    const body = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "big", arguments: { characters: 8 * MB } } });
+    const body = JSON.stringify({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "tools/call",
+      params: { name: "big", arguments: { characters: 8 * MB } },
+    });
     for (const accept of ["application/json", "text/event-stream"]) {
       const answer = await client.send(body, { Accept: accept });
       const [content] = answer.last.result?.["content"] as { text: string }[];
@@ -75,8 +83,18 @@ async function deaf(text: string): Promise<Socket> {
 
 describe("a client that never reads", () => {
   test("costs a bounded amount of memory, while others get everything", async () => {
-    const [silent, reader, speaker] = await Promise.all([1, 2, 3].map(() => connect(`${proxy.url}/a/mcp`))) as [HttpClient, HttpClient, HttpClient];
-    const socket = await deaf(request("GET /a/mcp", { Accept: "text/event-stream", Connection: "keep-alive", "Mcp-Session-Id": silent.session ?? "" }));
+    const [silent, reader, speaker] = (await Promise.all([1, 2, 3].map(() => connect(`${proxy.url}/a/mcp`)))) as [
+      HttpClient,
+      HttpClient,
+      HttpClient,
+    ];
+    const socket = await deaf(
+      request("GET /a/mcp", {
+        Accept: "text/event-stream",
+        Connection: "keep-alive",
+        "Mcp-Session-Id": silent.session ?? "",
+      }),
+    );
     const events = new EventReader(await reader.fetch("GET"));
     await events.until("\n\n");
     const before = memory();
@@ -120,8 +138,16 @@ describe("clients that vanish", () => {
 
   test("without a session: their call is cancelled at the server, for nothing could bring them the answer", async () => {
     const client = await connect(`${proxy.url}/a/mcp`);
-    const gone = await deaf(post("/a/mcp", { jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "hang", arguments: { who: "no-session" } } }));
-    const called = async (): Promise<string | undefined> => (JSON.parse(await client.call("seen")) as string[]).find((line) => line.includes('"who":"no-session"'));
+    const gone = await deaf(
+      post("/a/mcp", {
+        jsonrpc: "2.0",
+        id: 1,
+        method: "tools/call",
+        params: { name: "hang", arguments: { who: "no-session" } },
+      }),
+    );
+    const called = async (): Promise<string | undefined> =>
+      (JSON.parse(await client.call("seen")) as string[]).find((line) => line.includes('"who":"no-session"'));
     let line: string | undefined;
     while ((line = await called()) === undefined) await Bun.sleep(20);
     const { id } = JSON.parse(line) as { id: number };

@@ -47,8 +47,9 @@ describe("the compiled program in a folder of somebody else's", () => {
     await folder.write("bunfig.toml", `preload = ["./planted.ts"]\n`);
     await folder.write("planted.ts", `console.log("${secret}");\n`);
     await folder.write("package.json", `{ "name": "planted", "version": "9.9.9", "type": "commonjs" }`);
-    await folder.write("tsconfig.json", `{ "compilerOptions": { "paths": { "*": ["./planted.ts"] } } }`);
-    await folder.write("config.json", `{ "mcpServers": { "one": { "command": "sh", "args": ["$` + `{PLANTED}"] } } }`);
+    const options = { authTokens: ["$".concat("{PLANTED}")] };
+    const servers = { one: { command: "sh", options } };
+    await folder.write("config.json", JSON.stringify({ mcpServers: servers }));
   });
   afterAll(() => folder[Symbol.asyncDispose]());
 

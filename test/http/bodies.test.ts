@@ -14,7 +14,11 @@ let headers: Record<string, string>;
 beforeAll(async () => {
   proxy = await startProxy({ a: tools() }, { mcpProxy: { maxRequestBytes: LIMIT } });
   client = await connect(`${proxy.url}/a/mcp`);
-  headers = { "Content-Type": "application/json", Accept: "application/json, text/event-stream", "Mcp-Session-Id": client.session ?? "" };
+  headers = {
+    "Content-Type": "application/json",
+    Accept: "application/json, text/event-stream",
+    "Mcp-Session-Id": client.session ?? "",
+  };
 });
 afterAll(() => proxy[Symbol.asyncDispose]());
 
@@ -39,9 +43,18 @@ describe("a body", () => {
     expect((await exchange(proxy.port, inChunks)).status).toBe(200);
   });
   test("in chunks of one byte is read, multi-byte characters torn apart too", async () => {
-    const body = Buffer.from(JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "echo", arguments: { text: "€ 😀" } } }));
+    const body = Buffer.from(
+      JSON.stringify({
+        jsonrpc: "2.0",
+        id: 1,
+        method: "tools/call",
+        params: { name: "echo", arguments: { text: "€ 😀" } },
+      }),
+    );
     const head = Buffer.from(request("POST /a/mcp", { ...headers, "Transfer-Encoding": "chunked" }));
-    const chunks = [...body].map((byte) => Buffer.concat([Buffer.from("1\r\n"), Buffer.from([byte]), Buffer.from("\r\n")]));
+    const chunks = [...body].map((byte) =>
+      Buffer.concat([Buffer.from("1\r\n"), Buffer.from([byte]), Buffer.from("\r\n")]),
+    );
     const raw = await exchange(proxy.port, Buffer.concat([head, ...chunks, Buffer.from("0\r\n\r\n")]));
     expect(raw.body).toContain("€ 😀");
   });
@@ -50,11 +63,18 @@ describe("a body", () => {
     const answers = await Promise.all([
       exchange(proxy.port, request("POST /a/mcp", headers, over)),
       exchange(proxy.port, request("POST /a/mcp", { ...headers, "Transfer-Encoding": "chunked" }, chunked(over))),
-      exchange(proxy.port, request("POST /a/mcp", { ...headers, "Transfer-Encoding": "chunked" }, chunked(padded(2_000_000), 200_000))),
+      exchange(
+        proxy.port,
+        request("POST /a/mcp", { ...headers, "Transfer-Encoding": "chunked" }, chunked(padded(2_000_000), 200_000)),
+      ),
     ]);
     for (const raw of answers) {
       expect([raw.status, raw.headers.get("content-type")?.startsWith("application/json")]).toEqual([413, true]);
-      expect(JSON.parse(raw.body)).toMatchObject({ jsonrpc: "2.0", id: null, error: { message: expect.stringContaining("maxRequestBytes") } });
+      expect(JSON.parse(raw.body)).toMatchObject({
+        jsonrpc: "2.0",
+        id: null,
+        error: { message: expect.stringContaining("maxRequestBytes") },
+      });
     }
   });
   test("that only announces to be too large is refused before it is sent", async () => {
@@ -138,11 +158,22 @@ describe("hostile JSON", () => {
 describe("HTTP itself", () => {
   test("pipelined requests are answered in order, or the connection is closed, never mixed", async () => {
     const open = { ...headers, Connection: "keep-alive" };
-    const slow = { jsonrpc: "2.0", id: "first", method: "tools/call", params: { name: "silence", arguments: { ms: 200 } } };
-    const { whole } = await exchange(proxy.port, post("/a/mcp", slow, open) + post("/a/mcp", { jsonrpc: "2.0", id: "second", method: "ping" }, headers));
+    const slow = {
+      jsonrpc: "2.0",
+      id: "first",
+      method: "tools/call",
+      params: { name: "silence", arguments: { ms: 200 } },
+    };
+    const { whole } = await exchange(
+      proxy.port,
+      post("/a/mcp", slow, open) + post("/a/mcp", { jsonrpc: "2.0", id: "second", method: "ping" }, headers),
+    );
     const [first, second] = [whole.indexOf('"first"'), whole.indexOf('"second"')];
     expect(second === -1 || (first !== -1 && first < second)).toBeTrue();
-    const pages = await exchange(proxy.port, request("GET /livez", { Connection: "keep-alive" }) + request("GET /nothing"));
+    const pages = await exchange(
+      proxy.port,
+      request("GET /livez", { Connection: "keep-alive" }) + request("GET /nothing"),
+    );
     expect(pages.whole.match(/HTTP\/1\.1 \d+/g)).toEqual(["HTTP/1.1 200", "HTTP/1.1 404"]);
   });
   test("Expect: 100-continue does not make a client wait for ever", async () => {
@@ -163,7 +194,16 @@ describe("HTTP itself", () => {
     expect(text).toContain("HTTP/1.1 200");
   });
   test("a request with a length and chunks at once is never read as two", async () => {
-    const inner = post("/a/mcp", { jsonrpc: "2.0", id: "smuggled", method: "tools/call", params: { name: "echo", arguments: { text: "smuggled" } } }, headers);
+    const inner = post(
+      "/a/mcp",
+      {
+        jsonrpc: "2.0",
+        id: "smuggled",
+        method: "tools/call",
+        params: { name: "echo", arguments: { text: "smuggled" } },
+      },
+      headers,
+    );
     const rows: [string, Record<string, string>][] = [
       ["CL before TE", { "Content-Length": "5", "Transfer-Encoding": "chunked" }],
       ["TE before CL", { "Transfer-Encoding": "chunked", "Content-Length": "5" }],
@@ -175,7 +215,10 @@ describe("HTTP itself", () => {
     ];
     for (const [what, more] of rows) {
       const text = request("POST /a/mcp", { ...headers, Connection: "keep-alive", ...more }, `0\r\n\r\n${inner}`);
-      const raw = await exchange(proxy.port, text, 5_000).catch((error: unknown) => ({ whole: String(error), status: -1 }));
+      const raw = await exchange(proxy.port, text, 5_000).catch((error: unknown) => ({
+        whole: String(error),
+        status: -1,
+      }));
       expect([what, raw.whole.includes("smuggled")]).toEqual([what, false]);
       expect(`${what}: ${raw.status}`).toBeOneOf([0, 400, 501].map((status) => `${what}: ${status}`));
     }
@@ -190,7 +233,14 @@ describe("HTTP itself", () => {
     expect((await client.send(PING)).status).toBe(200);
   });
   test("bytes that are no HTTP are refused", async () => {
-    for (const bytes of ["\r\n\r\n", "GET\r\n\r\n", "\u0016\u0003\u0001\u0002\u0000\u0001", "POST /a/mcp HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\nbad header\r\n\r\n", "GET / HTTP/1.1\r\n\r\n"]) {
+    for (const bytes of [
+      "\r\n\r\n",
+      "GET\r\n\r\n",
+      "\u0016\u0003\u0001\u0002\u0000\u0001",
+      "POST /a/mcp HTTP/9.9\r\n\r\n",
+      "GET / HTTP/1.1\r\nbad header\r\n\r\n",
+      "GET / HTTP/1.1\r\n\r\n",
+    ]) {
       const raw = await exchange(proxy.port, bytes, 5_000).catch(() => undefined);
       expect(raw?.status ?? 0).toBeOneOf([0, 400, 403, 505]);
     }

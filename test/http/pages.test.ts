@@ -11,7 +11,11 @@ const NAME = `hook/${SECRET}/deep`;
 
 type Json = Record<string, unknown>;
 
-async function page(proxy: RunningProxy, path: string, headers: Record<string, string> = {}): Promise<{ status: number; json: Json; text: string; headers: ReadonlyMap<string, string> }> {
+async function page(
+  proxy: RunningProxy,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; json: Json; text: string; headers: ReadonlyMap<string, string> }> {
   const raw = await exchange(proxy.port, request(`GET ${path}`, headers));
   expect(raw.headers.get("content-type")).toStartWith("application/json");
   return { status: raw.status, json: JSON.parse(raw.body) as Json, text: raw.body, headers: raw.headers };
@@ -67,7 +71,10 @@ describe("where some servers are protected", () => {
     }
   });
   test("/health tells a wrong credential no more than none", async () => {
-    const { status, json } = await page(proxy, "/px/health", { "X-Forwarded-For": "203.0.113.9", Authorization: "Bearer wrong" });
+    const { status, json } = await page(proxy, "/px/health", {
+      "X-Forwarded-For": "203.0.113.9",
+      Authorization: "Bearer wrong",
+    });
     expect(status).toBe(200);
     expect(json["path_prefix"]).toBeNull();
     expect(json).not.toHaveProperty("servers");
@@ -123,7 +130,10 @@ describe("where some servers are protected", () => {
 
 describe("where no server is protected", () => {
   test("/status is for everybody, /readyz waits for what still starts, /health has no prefix to show", async () => {
-    await using proxy = await startProxy({ slow: { command: "sh", args: ["-c", "exec sleep 1000"], connectTimeout: "60s" }, a: tools() });
+    await using proxy = await startProxy({
+      slow: { command: "sh", args: ["-c", "exec sleep 1000"], connectTimeout: "60s" },
+      a: tools(),
+    });
     const ready = await page(proxy, "/readyz", { "X-Forwarded-For": "203.0.113.9" });
     expect([ready.status, ready.text.includes("slow")]).toEqual([503, false]);
     expect((await page(proxy, "/livez")).status).toBe(200);
@@ -137,7 +147,14 @@ describe("where no server is protected", () => {
     const client = await connect(`${proxy.url}/a/mcp`);
     expect(await client.call("echo", { text: "works" })).toBe("works");
     // A direct look at the state: it is failed once the attempt to start has ended, which an answer tells.
-    const refused = await exchange(proxy.port, request("POST /broken/mcp", { "Content-Type": "application/json", Accept: "*/*" }, '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}'));
+    const refused = await exchange(
+      proxy.port,
+      request(
+        "POST /broken/mcp",
+        { "Content-Type": "application/json", Accept: "*/*" },
+        '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}',
+      ),
+    );
     expect(refused.status).toBe(503);
     expect(refused.body).toContain("no-such-command-here");
     expect((await page(proxy, "/readyz")).status).toBe(200);

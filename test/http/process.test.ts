@@ -87,7 +87,10 @@ describe("no process is left", () => {
   });
   test("after panicIfInvalid, of the servers that did start", async () => {
     const word = mark();
-    const servers = { fine: family(word), broken: { command: "no-such-command-here", options: { panicIfInvalid: true } } };
+    const servers = {
+      fine: family(word),
+      broken: { command: "no-such-command-here", options: { panicIfInvalid: true } },
+    };
     const failure = await failedStart(servers, {});
     expect(failure).toMatch(/ended with 1/);
     await until("the family is gone", () => running(word).length === 0, 10_000);
@@ -110,7 +113,11 @@ describe("the exit code is 1", () => {
 });
 
 test("without panicIfInvalid a server that fails leaves the others alone", async () => {
-  await using proxy = await startProxy({ dies: tools({ env: { HTTP_TOOLS_EXIT: "3" } }), gone: { command: "no-such-command-here" }, a: tools() });
+  await using proxy = await startProxy({
+    dies: tools({ env: { HTTP_TOOLS_EXIT: "3" } }),
+    gone: { command: "no-such-command-here" },
+    a: tools(),
+  });
   const client = await connect(`${proxy.url}/a/mcp`);
   expect(await client.call("echo", { text: "works" })).toBe("works");
   expect(proxy.process.exitCode).toBeNull();

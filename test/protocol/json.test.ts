@@ -1,5 +1,17 @@
 import { describe, expect, test } from "bun:test";
-import { elements, endOfObject, filterArray, find, isJSON, members, oneLine, skipSpace, skipValue, splice, splitArray } from "../../src/protocol/json.ts";
+import {
+  elements,
+  endOfObject,
+  filterArray,
+  find,
+  isJSON,
+  members,
+  oneLine,
+  skipSpace,
+  skipValue,
+  splice,
+  splitArray,
+} from "../../src/protocol/json.ts";
 import { randomJson, seeded } from "./random-json.ts";
 
 const ROUNDS = 400;
@@ -30,7 +42,12 @@ describe("with random JSON", () => {
       expect(endOfObject(text, 0, found)).toBe(text.length);
       const again: Record<string, unknown> = {};
       for (const { key, start, end } of found) {
-        Object.defineProperty(again, key, { value: JSON.parse(text.slice(start, end)), enumerable: true, configurable: true, writable: true });
+        Object.defineProperty(again, key, {
+          value: JSON.parse(text.slice(start, end)),
+          enumerable: true,
+          configurable: true,
+          writable: true,
+        });
       }
       expect(again).toEqual(value as Record<string, unknown>);
       for (const key of Object.keys(value as object)) {
@@ -84,7 +101,7 @@ describe("with text that is cut or damaged", () => {
       const whole = randomJson(random);
       const cut = whole.slice(0, Math.floor(random() * whole.length));
       const at = Math.floor(random() * whole.length);
-      const damaged = whole.slice(0, at) + "\"\\{}[],:x\u0000"[Math.floor(random() * 10)] + whole.slice(at + 1);
+      const damaged = whole.slice(0, at) + '"\\{}[],:x\u0000'[Math.floor(random() * 10)] + whole.slice(at + 1);
       for (const text of [cut, damaged]) {
         const end = skipValue(text, skipSpace(text, 0));
         expect(end).toBeGreaterThanOrEqual(-1);
@@ -122,7 +139,16 @@ describe("with text that is cut or damaged", () => {
     }
   });
   test("isJSON never throws, however deep", () => {
-    for (const text of ["[".repeat(5_000_000), '{"a":'.repeat(500_000), "", "nul", '"\\ud800"', "\ufeff1", "1e400", "-0"]) {
+    for (const text of [
+      "[".repeat(5_000_000),
+      '{"a":'.repeat(500_000),
+      "",
+      "nul",
+      '"\\ud800"',
+      "\ufeff1",
+      "1e400",
+      "-0",
+    ]) {
       expect(isJSON(text)).toBeBoolean();
     }
   });

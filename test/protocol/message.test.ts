@@ -14,7 +14,13 @@ describe("a message keeps every character", () => {
     const random = seeded(11);
     for (let round = 0; round < 300; round++) {
       const id = ids[round % ids.length] ?? "1";
-      const parts = [`"jsonrpc" : "2.0"`, `"id":${id}`, `"method":"a/b"`, `"params":${randomJson(random, { top: "object" })}`, `"extra":${randomJson(random)}`];
+      const parts = [
+        `"jsonrpc" : "2.0"`,
+        `"id":${id}`,
+        `"method":"a/b"`,
+        `"params":${randomJson(random, { top: "object" })}`,
+        `"extra":${randomJson(random)}`,
+      ];
       parts.sort(() => random() - 0.5);
       const text = ` { ${parts.join(" , ")} } `.replaceAll(/[\r\n]/g, " ");
       const message = read(text);
@@ -36,7 +42,9 @@ describe("a message keeps every character", () => {
       const edited = read(message.withId("88", { start: token.start, end: token.end, text: "99" }));
       const again = edited.meta("progressToken");
       expect([edited.id, again && edited.slice(again)]).toEqual(["88", "99"]);
-      expect(edited.withId(message.id, { start: again?.start ?? 0, end: again?.end ?? 0, text: message.slice(token) })).toBe(text);
+      expect(
+        edited.withId(message.id, { start: again?.start ?? 0, end: again?.end ?? 0, text: message.slice(token) }),
+      ).toBe(text);
     }
   });
 });
@@ -49,7 +57,9 @@ describe("kinds", () => {
     expect(read('{"jsonrpc":"2.0","id":null,"error":{"code":1,"message":""}}').kind).toBe("response");
   });
   test("a number and a string of the same digits are two ids", () => {
-    expect(read('{"jsonrpc":"2.0","id":5,"method":"n"}').id).not.toBe(read('{"jsonrpc":"2.0","id":"5","method":"n"}').id);
+    expect(read('{"jsonrpc":"2.0","id":5,"method":"n"}').id).not.toBe(
+      read('{"jsonrpc":"2.0","id":"5","method":"n"}').id,
+    );
   });
 });
 
@@ -80,7 +90,8 @@ describe("what is no JSON is a SyntaxError and nothing else", () => {
   test("however it is cut", () => {
     const text = '{"jsonrpc":"2.0","id":"a\\"b","method":"m\\u0041","params":{"a":[1,{"b":"\\\\"}]}}';
     for (let end = 0; end < text.length; end++) {
-      for (const from of ["client", "upstream"] as const) expect(() => Message.read(text.slice(0, end), from)).toThrow(SyntaxError);
+      for (const from of ["client", "upstream"] as const)
+        expect(() => Message.read(text.slice(0, end), from)).toThrow(SyntaxError);
     }
   });
   test("however it is damaged: a SyntaxError, a sentence or a message that is still JSON", () => {
@@ -88,7 +99,10 @@ describe("what is no JSON is a SyntaxError and nothing else", () => {
     const text = '{"jsonrpc":"2.0","id":"a\\"b","method":"m\\u0041","params":{"a":[1,{"b":"\\\\"}]}}';
     for (let round = 0; round < 3_000; round++) {
       const at = Math.floor(random() * text.length);
-      const damaged = text.slice(0, at) + (["", '"', "\\", "{", "}", "[", "]", ",", ":", "x", "\u0000", "\n", "é"][round % 13] ?? "") + text.slice(at + 1);
+      const damaged =
+        text.slice(0, at) +
+        (["", '"', "\\", "{", "}", "[", "]", ",", ":", "x", "\u0000", "\n", "é"][round % 13] ?? "") +
+        text.slice(at + 1);
       try {
         const message = Message.read(damaged, "client");
         if (typeof message !== "string") JSON.parse(message.text);
@@ -100,7 +114,15 @@ describe("what is no JSON is a SyntaxError and nothing else", () => {
   });
   test("however long: an upstream's large text that is cut or broken at the top", () => {
     const long = `{"jsonrpc":"2.0","id":1,"result":{"a":"${"x".repeat(100_000)}"`;
-    for (const text of [long, `${long}}`, `${long}}} x`, `${long}}}}`, `${long}}},{}`, `x${long}}}`, `${long}},"id"}`]) {
+    for (const text of [
+      long,
+      `${long}}`,
+      `${long}}} x`,
+      `${long}}}}`,
+      `${long}}},{}`,
+      `x${long}}}`,
+      `${long}},"id"}`,
+    ]) {
       expect(() => Message.read(text, "client")).toThrow(SyntaxError);
       // Judged by its structure: anything behind the message would be a second one on the same line.
       let outcome: unknown;
@@ -109,7 +131,10 @@ describe("what is no JSON is a SyntaxError and nothing else", () => {
       } catch (error) {
         outcome = error;
       }
-      expect([text.slice(-8), outcome instanceof SyntaxError || typeof outcome === "string"]).toEqual([text.slice(-8), true]);
+      expect([text.slice(-8), outcome instanceof SyntaxError || typeof outcome === "string"]).toEqual([
+        text.slice(-8),
+        true,
+      ]);
     }
   });
 });

@@ -9,7 +9,22 @@ export function seeded(seed: number): () => number {
   };
 }
 
-const STRINGS = ['""', '"a"', '"\\""', '"\\\\"', '"\\\\\\""', '"\\ud800"', '"\\u0061"', '"}]{["', '","', '"€😀"', '"__proto__"', '"id"', '"\\/\\b\\f\\n\\r\\t"', '"\u2028"'];
+const STRINGS = [
+  '""',
+  '"a"',
+  '"\\""',
+  '"\\\\"',
+  '"\\\\\\""',
+  '"\\ud800"',
+  '"\\u0061"',
+  '"}]{["',
+  '","',
+  '"€😀"',
+  '"__proto__"',
+  '"id"',
+  '"\\/\\b\\f\\n\\r\\t"',
+  '"\u2028"',
+];
 const NUMBERS = ["0", "-0", "1", "-1.5e-10", "12345678901234567890123", "9007199254740993", "1E400", "0.10", "1.0"];
 const WORDS = ["true", "false", "null"];
 
@@ -28,7 +43,9 @@ export function randomJson(random: () => number, { top }: Options = {}): string 
     const items = Array.from({ length: Math.floor(random() * 5) }, (_, index) => {
       const item = value(depth + 1);
       const key = `${pick(STRINGS).slice(0, -1)}${index}"`;
-      return chosen === "array" ? `${blank()}${item}${blank()}` : `${blank()}${key}${blank()}:${blank()}${item}${blank()}`;
+      return chosen === "array"
+        ? `${blank()}${item}${blank()}`
+        : `${blank()}${key}${blank()}:${blank()}${item}${blank()}`;
     });
     const inside = items.length === 0 ? blank() : items.join(",");
     return chosen === "array" ? `[${inside}]` : `{${inside}}`;
