@@ -46,7 +46,7 @@ export class Reloader {
     const { env, cwd, home, fetch } = this.#io;
     const context = { env, cwd, home, fetch, overrides: this.#options.overrides };
     this.#stopWatch = watchSource(isUrl(location) ? undefined : resolve(cwd, location), {
-      every: systemClock.every,
+      every: (ms, call) => systemClock.every(ms, call),
       changed: () => this.#reload(daemon),
       read: async () => {
         const read = await readSource(location, context);

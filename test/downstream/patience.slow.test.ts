@@ -14,15 +14,18 @@ const TEST_MS = 90_000;
 
 let proxy: RunningProxy;
 let slow: RunningProxy;
+let forgetful: RunningProxy;
 beforeAll(async () => {
-  [proxy, slow] = await Promise.all([
+  [proxy, slow, forgetful] = await Promise.all([
     startProxy({ a: tools() }, { mcpProxy: { stateless: true } }),
     startProxy({ slow: tools({ env: { HTTP_TOOLS_DELAY: String(SILENCE_MS) } }) }),
+    startProxy({ a: tools() }, { mcpProxy: { sessionIdleMinutes: 0.01, sessionMaxDays: 0.0004 } }),
   ]);
 });
 afterAll(async () => {
   await proxy[Symbol.asyncDispose]();
   await slow[Symbol.asyncDispose]();
+  await forgetful[Symbol.asyncDispose]();
 });
 
 const silence = JSON.stringify({
@@ -191,3 +194,20 @@ describe("within 60 s is closed", () => {
     TEST_MS,
   );
 });
+
+test.concurrent("an idle session leaves the memory and comes back; one with a stream stays; a very old one is 404", async () => {
+  const inMemory = async (): Promise<number> => ((await (await fetch(`${forgetful.url}/status`)).json()) as { sessions: number }).sessions;
+  const [idle, streaming] = [await connect(`${forgetful.url}/a/mcp`), await connect(`${forgetful.url}/a/mcp`)];
+  const events = new EventReader(await streaming.fetch("GET"));
+  await events.until("\n\n");
+  expect(await inMemory()).toBe(2);
+  while ((await inMemory()) !== 1) await Bun.sleep(250);
+  expect(await idle.call("echo", { text: "back" })).toBe("back");
+  expect(await inMemory()).toBe(2);
+  // 0.0004 days are 35 s.
+  const status = async (): Promise<number> => (await idle.send({ jsonrpc: "2.0", id: 1, method: "ping" })).status;
+  while ((await status()) === 200) await Bun.sleep(1_000);
+  expect(await status()).toBe(404);
+  expect((await idle.fetch("DELETE")).status).toBe(404);
+  await events.close();
+}, TEST_MS);
