@@ -19,7 +19,11 @@ export function testTotals(log: string): Totals {
   const summary = /^ +\d+ pass$(?![^]*^ +\d+ pass$)[^]*?^Ran \d+ tests? across/m.exec(log)?.[0];
   if (summary === undefined) throw new Error("no summary of the tests: did they run to their end?");
   const count = (what: string): number => Number(new RegExp(`^ +(\\d+) ${what}s?$`, "m").exec(summary)?.[1] ?? 0);
-  return { passed: count("pass"), failed: Math.max(count("fail"), count("error")), skipped: count("skip") + count("todo") };
+  return {
+    passed: count("pass"),
+    failed: Math.max(count("fail"), count("error")),
+    skipped: count("skip") + count("todo"),
+  };
 }
 
 /** Reads the last line `conformance: N passed, N failed` (a third number of skipped ones may follow). */

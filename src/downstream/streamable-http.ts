@@ -126,6 +126,7 @@ export class StreamableHttp {
   }
 
   #received(admitted: Admitted, body: string, reply: HttpReply, accepts: Accepts): void {
+    reply.arrived();
     let message: Message | string;
     try {
       message = Message.read(body, "client");

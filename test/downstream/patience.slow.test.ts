@@ -195,19 +195,24 @@ describe("within 60 s is closed", () => {
   );
 });
 
-test.concurrent("an idle session leaves the memory and comes back; one with a stream stays; a very old one is 404", async () => {
-  const inMemory = async (): Promise<number> => ((await (await fetch(`${forgetful.url}/status`)).json()) as { sessions: number }).sessions;
-  const [idle, streaming] = [await connect(`${forgetful.url}/a/mcp`), await connect(`${forgetful.url}/a/mcp`)];
-  const events = new EventReader(await streaming.fetch("GET"));
-  await events.until("\n\n");
-  expect(await inMemory()).toBe(2);
-  while ((await inMemory()) !== 1) await Bun.sleep(250);
-  expect(await idle.call("echo", { text: "back" })).toBe("back");
-  expect(await inMemory()).toBe(2);
-  // 0.0004 days are 35 s.
-  const status = async (): Promise<number> => (await idle.send({ jsonrpc: "2.0", id: 1, method: "ping" })).status;
-  while ((await status()) === 200) await Bun.sleep(1_000);
-  expect(await status()).toBe(404);
-  expect((await idle.fetch("DELETE")).status).toBe(404);
-  await events.close();
-}, TEST_MS);
+test.concurrent(
+  "an idle session leaves the memory and comes back; one with a stream stays; a very old one is 404",
+  async () => {
+    const inMemory = async (): Promise<number> =>
+      ((await (await fetch(`${forgetful.url}/status`)).json()) as { sessions: number }).sessions;
+    const [idle, streaming] = [await connect(`${forgetful.url}/a/mcp`), await connect(`${forgetful.url}/a/mcp`)];
+    const events = new EventReader(await streaming.fetch("GET"));
+    await events.until("\n\n");
+    expect(await inMemory()).toBe(2);
+    while ((await inMemory()) !== 1) await Bun.sleep(250);
+    expect(await idle.call("echo", { text: "back" })).toBe("back");
+    expect(await inMemory()).toBe(2);
+    // 0.0004 days are 35 s.
+    const status = async (): Promise<number> => (await idle.send({ jsonrpc: "2.0", id: 1, method: "ping" })).status;
+    while ((await status()) === 200) await Bun.sleep(1_000);
+    expect(await status()).toBe(404);
+    expect((await idle.fetch("DELETE")).status).toBe(404);
+    await events.close();
+  },
+  TEST_MS,
+);

@@ -36,13 +36,33 @@ describe("Accept", () => {
 });
 
 describe("Content-Type", () => {
-  const yes = ["application/json", "Application/JSON", "application/json; charset=utf-8", 'application/json;charset="UTF-8"', "application/json ; charset=utf8", "application/json;x=y"];
-  const no = [null, "", "text/json", "application/jsonx", "application/json-rpc", "application/json; charset=utf-16", "application/json; charset=latin1", "text/plain; x=application/json", "application/x-www-form-urlencoded", "application/json, text/plain"];
+  const yes = [
+    "application/json",
+    "Application/JSON",
+    "application/json; charset=utf-8",
+    'application/json;charset="UTF-8"',
+    "application/json ; charset=utf8",
+    "application/json;x=y",
+  ];
+  const no = [
+    null,
+    "",
+    "text/json",
+    "application/jsonx",
+    "application/json-rpc",
+    "application/json; charset=utf-16",
+    "application/json; charset=latin1",
+    "text/plain; x=application/json",
+    "application/x-www-form-urlencoded",
+    "application/json, text/plain",
+  ];
   for (const header of yes) test(`${header} is JSON`, () => expect(isJsonMediaType(header)).toBeTrue());
   for (const header of no) test(`${header} is not`, () => expect(isJsonMediaType(header)).toBeFalse());
 });
 
 test("the version header is absent or a legacy version", () => {
-  for (const header of [null, "2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", " 2025-11-25 "]) expect(isKnownVersionHeader(header)).toBeTrue();
-  for (const header of ["", "2025", "2025-11-26", "2025-11-25,2025-11-25", "constructor"]) expect(isKnownVersionHeader(header)).toBeFalse();
+  for (const header of [null, "2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", " 2025-11-25 "])
+    expect(isKnownVersionHeader(header)).toBeTrue();
+  for (const header of ["", "2025", "2025-11-26", "2025-11-25,2025-11-25", "constructor"])
+    expect(isKnownVersionHeader(header)).toBeFalse();
 });
