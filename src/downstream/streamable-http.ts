@@ -43,8 +43,8 @@ export interface Admitted {
   readonly headers: ReplyHeaders;
   /** Hears of each message before it is relayed. */
   readonly heard: ((message: Message) => void) | undefined;
-  /** Takes the runtime's limit for silent requests off this one. */
-  patient(): void;
+  /** Takes the runtime's limit for silent requests off this one, and puts it on again for who does not read. */
+  patient(on: boolean): void;
 }
 
 /**
@@ -121,6 +121,7 @@ export class StreamableHttp {
     const session = this.#session(admitted, undefined, true);
     if (session instanceof Response) return session;
     if (session === undefined) return this.#error(admitted, 400, ErrorCode.server, MISSING_SESSION);
+    this.#deps.log.debug({ server: admitted.endpoint.config.displayName }, "session ended by its client");
     this.#deps.sessions.end(session);
     return new Response(null, { status: 204, headers: admitted.headers.json });
   }
@@ -150,6 +151,7 @@ export class StreamableHttp {
     }
     admitted.heard?.(message);
     if (message.method === "initialize" && message.kind === "request") {
+      reply.answering = () => admitted.patient(false);
       return void this.#initialize(admitted, message).then((response) => reply.respond(response));
     }
     const session = this.#session(admitted, message.id);
@@ -201,7 +203,7 @@ export class StreamableHttp {
       capabilities: asObject(params["capabilities"]),
     };
     // It may wait as long as a first start takes, and never opens a stream before its answer.
-    admitted.patient();
+    admitted.patient(true);
     const session = sessions.create(
       endpoint.name,
       caller.principal,
@@ -210,6 +212,7 @@ export class StreamableHttp {
     );
     try {
       const text = await endpoint.initialize(message, session, caller);
+      this.#deps.log.debug({ server: endpoint.config.displayName }, "session begins");
       const withSession = new Headers(headers.json);
       withSession.set(SESSION_HEADER, session.id);
       return new Response(text, { headers: withSession });
@@ -232,7 +235,10 @@ export class StreamableHttp {
     accepts: Accepts,
   ): void {
     const { endpoint, caller, request } = admitted;
-    if (!accepts.events) admitted.patient();
+    if (!accepts.events) {
+      admitted.patient(true);
+      reply.answering = () => admitted.patient(false);
+    }
     reply.asked(session === undefined ? undefined : (text) => session.push(text));
     const exchange = endpoint.request(message, caller, session, reply);
     if (session !== undefined || exchange === undefined) return;
