@@ -1,6 +1,8 @@
 import { TokenGate } from "./auth/bearer.ts";
 import type { Config, ServerConfig } from "./config/config.ts";
 import { Heartbeat } from "./downstream/heartbeat.ts";
+import { HttpSse } from "./downstream/http-sse.ts";
+import type { HttpSseDeps } from "./downstream/http-sse.ts";
 import { StreamableHttp } from "./downstream/streamable-http.ts";
 import { Door } from "./http/door.ts";
 import type { Room } from "./http/door.ts";
@@ -43,6 +45,7 @@ export class Daemon {
   readonly #sessions: Sessions;
   readonly #heartbeat: Heartbeat;
   readonly #watchdog: Watchdog;
+  readonly #httpSse: HttpSse;
   readonly #door: Door;
   #server: Bun.Server<undefined> | undefined;
   #stopSweep: (() => void) | undefined;
@@ -58,6 +61,7 @@ export class Daemon {
       maxAgeMs: config.sessionMaxAgeMs,
     });
     for (const server of config.servers.values()) {
+      const wires = { clock, watchdog: this.#watchdog, maxMessageBytes: config.maxMessageBytes, memory: { kind: undefined } };
       const switchboard = new Switchboard(
         server,
         { name: config.name, version: config.version },
@@ -66,8 +70,7 @@ export class Daemon {
           random,
           log,
           restartDelayMs: config.restartDelayMs,
-          openWire: (config_, need) =>
-            openWire(config_, need, { clock, watchdog: this.#watchdog, maxMessageBytes: config.maxMessageBytes }),
+          openWire: (config_, need) => openWire(config_, need, wires),
           onFault: (config_, fault) => {
             if (config_.panicIfInvalid) deps.onPanic(config_.displayName, fault.message);
           },
@@ -75,6 +78,7 @@ export class Daemon {
       );
       this.#rooms.set(server.name, { endpoint: new ServerEndpoint(switchboard), gate: new TokenGate(this.#tokensOf(server)) });
     }
+    this.#httpSse = new HttpSse(this.#endDeps());
     this.#door = this.#makeDoor();
   }
 
@@ -111,6 +115,7 @@ export class Daemon {
     this.#stopSweep?.();
     this.#heartbeat.stop();
     const closing = this.#server?.stop(false);
+    this.#httpSse.close();
     this.#sessions.close();
     await Promise.all([...this.#rooms.values()].map(({ endpoint }) => endpoint.switchboard.upstream.stop()));
     await this.#server?.stop(true);
@@ -134,6 +139,12 @@ export class Daemon {
     return [];
   }
 
+  #endDeps(): HttpSseDeps {
+    const { stateless, maxRequestBytes } = this.#config;
+    const { clock, log } = this.#deps;
+    return { sessions: this.#sessions, clock, heartbeat: this.#heartbeat, stateless, maxRequestBytes, log };
+  }
+
   #makeDoor(): Door {
     const config = this.#config;
     const { log, clock, version } = this.#deps;
@@ -148,14 +159,8 @@ export class Daemon {
       paths,
       rooms,
       log,
-      streamableHttp: new StreamableHttp({
-        sessions: this.#sessions,
-        clock,
-        heartbeat: this.#heartbeat,
-        stateless: config.stateless,
-        maxRequestBytes: config.maxRequestBytes,
-        log,
-      }),
+      streamableHttp: new StreamableHttp(this.#endDeps()),
+      httpSse: this.#httpSse,
       pages: createPages({
         hosts,
         paths,

@@ -68,6 +68,11 @@ export class HttpReply implements Reply, Beating {
     this.#aside = aside;
   }
 
+  /** Whether an event stream has been opened. */
+  get streaming(): boolean {
+    return this.#stream !== undefined;
+  }
+
   /** Answers with anything but a message; not after one. */
   respond(response: Response): void {
     if (this.#over) return;

@@ -1,18 +1,19 @@
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import { SESSION_HEADER, VERSION_HEADER, isJsonMediaType, isKnownVersionHeader, readAccept } from "../protocol/http-headers.ts";
 import { Message } from "../protocol/message.ts";
-import { LEGACY_VERSIONS, negotiate } from "../protocol/versions.ts";
-import type { Caller, Client } from "../relay/ends.ts";
-import type { ServerEndpoint } from "../relay/endpoint.ts";
+import { LEGACY_VERSIONS, VERSION_WITHOUT_HEADER } from "../protocol/versions.ts";
+import type { Exchange } from "../relay/exchange.ts";
 import type { Session } from "../relay/session.ts";
 import type { Sessions } from "../relay/sessions.ts";
-import { Fault } from "../upstream/fault.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
-import { BodyTooLarge, readBody } from "./body.ts";
+import type { Admitted } from "./admitted.ts";
+import { BatchReplies, isBatch, readBatch } from "./batch.ts";
+import { readBody, unreadable } from "./body.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { HttpReply, KEEP_ALIVE_MS } from "./http-reply.ts";
-import type { Accepts, ReplyHeaders } from "./http-reply.ts";
+import type { Accepts } from "./http-reply.ts";
+import { introduce, readClient } from "./introduce.ts";
 import { SseStream } from "./sse-stream.ts";
 
 export interface StreamableHttpDeps {
@@ -24,18 +25,6 @@ export interface StreamableHttpDeps {
   /** Longest body, in bytes. */
   readonly maxRequestBytes: number;
   readonly log: Log;
-}
-
-/** One admitted HTTP request to an endpoint. */
-export interface Admitted {
-  readonly request: Request;
-  readonly endpoint: ServerEndpoint;
-  readonly caller: Caller;
-  readonly headers: ReplyHeaders;
-  /** Hears of each message before it is relayed. */
-  readonly heard: ((message: Message) => void) | undefined;
-  /** Takes the runtime's limit for silent requests off this one. */
-  patient(): void;
 }
 
 /**
@@ -69,7 +58,7 @@ export class StreamableHttp {
           reply.respond(this.#error(admitted, 500, ErrorCode.internal, "Internal error"));
         }
       },
-      (error: unknown) => reply.respond(this.#unreadable(admitted, error)),
+      (error: unknown) => reply.respond(unreadable(admitted, error, this.#deps.maxRequestBytes)),
     );
     return reply.response;
   }
@@ -112,6 +101,7 @@ export class StreamableHttp {
   }
 
   #received(admitted: Admitted, body: string, reply: HttpReply, accepts: Accepts): void {
+    if (isBatch(body)) return this.#batch(admitted, body, reply, accepts);
     let message: Message | string;
     try {
       message = Message.read(body, "client");
@@ -140,14 +130,33 @@ export class StreamableHttp {
     reply.respond(new Response(null, { status: 202, headers: admitted.headers.json }));
   }
 
-  #unreadable(admitted: Admitted, error: unknown): Response {
-    if (!(error instanceof BodyTooLarge)) {
-      return this.#error(admitted, 400, ErrorCode.server, "Bad request: the body could not be read");
+  /** Several messages at once, which 2025-03-26 had (basic/transports, "Sending Messages to the Server"). */
+  #batch(admitted: Admitted, body: string, reply: HttpReply, accepts: Accepts): void {
+    const session = this.#session(admitted, undefined);
+    if (session instanceof Response) return reply.respond(session);
+    const version = session?.client.protocolVersion ?? admitted.request.headers.get(VERSION_HEADER) ?? VERSION_WITHOUT_HEADER;
+    const batch = readBatch(body, version);
+    if (typeof batch === "string") return reply.respond(this.#error(admitted, 400, ErrorCode.invalidRequest, batch));
+    const answered = batch.filter((each) => typeof each === "string" || each.kind === "request");
+    const replies = new BatchReplies(reply, answered.length);
+    const { endpoint, caller } = admitted;
+    if (answered.length > 0) this.#prepare(admitted, session, reply, accepts);
+    const exchanges: Exchange[] = [];
+    for (const each of batch) {
+      if (typeof each === "string") {
+        replies.one().finish(errorText("null", ErrorCode.invalidRequest, `Invalid request: ${each}`));
+        continue;
+      }
+      admitted.heard?.(each);
+      if (each.kind === "response") session?.answer(each);
+      else if (each.kind === "notification") endpoint.notification(each, caller, session);
+      else {
+        const exchange = endpoint.request(each, caller, session, replies.one());
+        if (exchange !== undefined) exchanges.push(exchange);
+      }
     }
-    const limit = `Payload too large: at most ${this.#deps.maxRequestBytes} bytes (maxRequestBytes)`;
-    const response = this.#error(admitted, 413, ErrorCode.server, limit);
-    response.headers.set("Connection", "close");
-    return response;
+    if (answered.length === 0) return reply.respond(new Response(null, { status: 202, headers: admitted.headers.json }));
+    if (session === undefined) this.#cancelWhenGone(admitted, reply, exchanges);
   }
 
   #refuse(admitted: Admitted, accepts: Accepts): Response | undefined {
@@ -164,36 +173,37 @@ export class StreamableHttp {
   async #initialize(admitted: Admitted, message: Message): Promise<Response> {
     const { endpoint, caller, headers } = admitted;
     const { sessions } = this.#deps;
-    const params = message.parsedParams();
-    const client: Client = {
-      protocolVersion: negotiate(params["protocolVersion"]),
-      info: params["clientInfo"] ?? { name: "unknown", version: "0" },
-      capabilities: asObject(params["capabilities"]),
-    };
+    const client = readClient(message);
     // It may wait as long as a first start takes, and never opens a stream before its answer.
     admitted.patient();
     const session = sessions.create(endpoint.name, caller.principal, client, endpoint.switchboard.givesOwnChild(client));
-    try {
-      const text = await endpoint.initialize(message, session, caller);
-      const withSession = new Headers(headers.json);
-      withSession.set(SESSION_HEADER, session.id);
-      return new Response(text, { headers: withSession });
-    } catch (error) {
+    const { text, welcome } = await introduce(endpoint, message, session, caller);
+    if (!welcome) {
       sessions.discard(session);
-      const fault = error instanceof Fault ? error : new Fault("upstream.protocol", String(error));
-      const { message: why, data } = endpoint.switchboard.describe(fault, caller);
-      return new Response(errorText(message.id ?? "null", ErrorCode.internal, why, data), { status: 503, headers: headers.json });
+      return new Response(text, { status: 503, headers: headers.json });
     }
+    const withSession = new Headers(headers.json);
+    withSession.set(SESSION_HEADER, session.id);
+    return new Response(text, { headers: withSession });
   }
 
   #request(admitted: Admitted, message: Message, session: Session | undefined, reply: HttpReply, accepts: Accepts): void {
-    const { endpoint, caller, request } = admitted;
+    const { endpoint, caller } = admitted;
+    this.#prepare(admitted, session, reply, accepts);
+    const exchange = endpoint.request(message, caller, session, reply);
+    if (session === undefined && exchange !== undefined) this.#cancelWhenGone(admitted, reply, [exchange]);
+  }
+
+  #prepare(admitted: Admitted, session: Session | undefined, reply: HttpReply, accepts: Accepts): void {
     if (!accepts.events) admitted.patient();
     reply.asked(session === undefined ? undefined : (text) => session.push(text));
-    const exchange = endpoint.request(message, caller, session, reply);
-    if (session !== undefined || exchange === undefined) return;
-    // Nothing could bring the answer to this client later: when it leaves, the work is for nobody.
-    reply.gone = () => exchange.cancel("the client has left");
+  }
+
+  /** Nothing could bring an answer to this client later: when it leaves, the work is for nobody. */
+  #cancelWhenGone({ request }: Admitted, reply: HttpReply, exchanges: readonly Exchange[]): void {
+    reply.gone = () => {
+      for (const exchange of exchanges) exchange.cancel("the client has left");
+    };
     request.signal.addEventListener("abort", reply.gone, { once: true });
   }
 
@@ -223,7 +233,3 @@ export class StreamableHttp {
 }
 
 const MISSING_SESSION = "Bad request: the Mcp-Session-Id header is missing; initialize first";
-
-function asObject(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
-}

@@ -1,4 +1,5 @@
 import type { TokenGate } from "../auth/bearer.ts";
+import type { HttpSse } from "../downstream/http-sse.ts";
 import type { StreamableHttp } from "../downstream/streamable-http.ts";
 import type { Message } from "../protocol/message.ts";
 import type { ServerEndpoint } from "../relay/endpoint.ts";
@@ -20,6 +21,7 @@ export interface DoorDeps extends AdmissionDeps {
   readonly paths: PathTable;
   readonly rooms: ReadonlyMap<string, Room>;
   readonly streamableHttp: StreamableHttp;
+  readonly httpSse: HttpSse;
   readonly log: Log;
   /** Everything that is no MCP endpoint. */
   readonly pages: (request: Request, peers: Peers) => Response | Promise<Response>;
@@ -50,7 +52,7 @@ export class Door {
     if (room === undefined) return this.#deps.pages(request, peers);
     const admission = admit(request, room.gate, peers, this.#deps);
     if (admission instanceof Response) return admission;
-    const { streamableHttp } = this.#deps;
+    const { streamableHttp, httpSse } = this.#deps;
     const admitted = {
       request,
       endpoint: room.endpoint,
@@ -59,6 +61,8 @@ export class Door {
       heard: room.endpoint.switchboard.config.logEnabled ? this.#logger(room, admission) : undefined,
       patient: () => peers.timeout(request, 0),
     };
+    if (path?.kind === "sse") return httpSse.open(admitted, path.announces);
+    if (path?.kind === "message") return httpSse.post(admitted);
     if (request.method === "GET") return streamableHttp.get(admitted);
     if (request.method === "DELETE") return streamableHttp.delete(admitted);
     return streamableHttp.post(admitted);

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Principal } from "../policy/principal.ts";
 import type { Sealer } from "../store/sealer.ts";
@@ -54,6 +55,11 @@ export class Sessions {
   create(endpoint: string, principal: Principal, client: Client, ownChild: boolean): Session {
     const made = this.#clock.now();
     return this.#keep(this.#seal(endpoint, principal, client, made), endpoint, principal, client, ownChild, made);
+  }
+
+  /** A session that lives exactly as long as the stream of its client: nobody can name it, nothing brings it back. */
+  attached(principal: Principal, client: Client, ownChild: boolean): Session {
+    return this.#make(randomUUID(), principal, client, ownChild);
   }
 
   /**
@@ -118,12 +124,16 @@ export class Sessions {
   }
 
   #keep(id: string, endpoint: string, principal: Principal, client: Client, ownChild: boolean, made: number): Session {
-    // Ids of questions begin at a place of their own in each life of a session.
-    const first = Math.floor(this.#random() * 2 ** 31) * 1_000;
-    const session = new Session(id, client, principal, ownChild, this.#clock.now(), first);
+    const session = this.#make(id, principal, client, ownChild);
     this.#makeRoom();
     this.#live.set(id, { session, endpoint, made });
     return session;
+  }
+
+  #make(id: string, principal: Principal, client: Client, ownChild: boolean): Session {
+    // Ids of questions begin at a place of their own in each life of a session.
+    const first = Math.floor(this.#random() * 2 ** 31) * 1_000;
+    return new Session(id, client, principal, ownChild, this.#clock.now(), first);
   }
 
   #makeRoom(): void {
