@@ -117,4 +117,4 @@ overBoth("ids", (subject) => {
     call.result("{}");
     await inbox.answer();
   });
-});
+}, { fronts: ["http"] });
