@@ -1,8 +1,11 @@
+import { ErrorCode } from "../protocol/errors.ts";
 import { skipSpace, splitArray } from "../protocol/json.ts";
 import { Message } from "../protocol/message.ts";
 import { allowsBatches } from "../protocol/versions.ts";
 import type { Reply } from "../relay/ends.ts";
 import type { HttpReply } from "./http-reply.ts";
+import { readMessage } from "./read-message.ts";
+import type { Unreadable } from "./read-message.ts";
 
 /** Each member costs a request in flight; a body of some megabytes would hold a hundred thousand. */
 const MAX_MEMBERS = 256;
@@ -14,23 +17,26 @@ export function isBatch(body: string): boolean {
 /**
  * The messages of a batch.
  * @param version what was settled with the client, undefined before that
- * @returns for each member a message, or a sentence that says why it is none; one sentence when the whole is refused
+ * @returns for each member a message, or why it is none; one reason when the whole is refused
  */
-export function readBatch(body: string, version: string | undefined): string | (Message | string)[] {
-  if (version === undefined || !allowsBatches(version)) {
-    return `Invalid request: batches exist in version 2025-03-26 only (this is ${version ?? "before initialize"}); send one message at a time`;
-  }
+export function readBatch(body: string, version: string | undefined): Unreadable | (Message | Unreadable)[] {
+  const refused = (why: string): Unreadable => ({ code: ErrorCode.invalidRequest, text: `Invalid request: ${why}` });
   try {
     JSON.parse(body);
   } catch {
-    return "Parse error: the body is not JSON";
+    return { code: ErrorCode.parse, text: "Parse error: the body is not JSON" };
   }
   const members = splitArray(body);
-  if (members.length === 0) return "Invalid request: the batch is empty";
-  if (members.length > MAX_MEMBERS) return `Invalid request: a batch has at most ${MAX_MEMBERS} messages`;
-  const read = members.map((member) => Message.read(member, "client"));
-  if (read.some((each) => typeof each !== "string" && each.method === "initialize")) {
-    return "Invalid request: initialize cannot be part of a batch";
+  if (members.length === 0) return refused("the batch is empty");
+  if (version === undefined || !allowsBatches(version)) {
+    return refused(
+      `batches exist in 2025-03-26 only (this is ${version ?? "before initialize"}); send one message at a time`,
+    );
+  }
+  if (members.length > MAX_MEMBERS) return refused(`a batch has at most ${MAX_MEMBERS} messages`);
+  const read = members.map(readMessage);
+  if (read.some((each) => each instanceof Message && each.method === "initialize")) {
+    return refused("initialize cannot be part of a batch");
   }
   return read;
 }

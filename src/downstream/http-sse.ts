@@ -13,6 +13,7 @@ import { readBody, unreadable } from "./body.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { HttpReply, KEEP_ALIVE_MS } from "./http-reply.ts";
 import { introduce, readClient } from "./introduce.ts";
+import { readMessage } from "./read-message.ts";
 import { SseStream } from "./sse-stream.ts";
 
 export interface HttpSseDeps {
@@ -24,10 +25,16 @@ export interface HttpSseDeps {
   /** Longest body, in bytes. */
   readonly maxRequestBytes: number;
   readonly log: Log;
+  /** The proxy is about to end: what runs may finish, nothing new begins. */
+  readonly draining: () => boolean;
+  readonly lines: SseLines;
 }
 
+/** By what stands in the announced URL: it cannot be guessed, and serves the principal who opened the stream only. */
+export type SseLines = Map<string, SseLine>;
+
 /** A client's open stream, and what it said of itself on it. */
-interface Line {
+export interface SseLine {
   readonly stream: SseStream;
   readonly endpoint: string;
   readonly principal: string;
@@ -40,16 +47,11 @@ interface Line {
  */
 export class HttpSse {
   readonly #deps: HttpSseDeps;
-  /** By what stands in the announced URL: it cannot be guessed, and serves the principal who opened the stream only. */
-  readonly #lines = new Map<string, Line>();
+  readonly #lines: SseLines;
 
   constructor(deps: HttpSseDeps) {
     this.#deps = deps;
-  }
-
-  /** Streams open now. */
-  get size(): number {
-    return this.#lines.size;
+    this.#lines = deps.lines;
   }
 
   /** @param announces the place to post to, up to the value of the session */
@@ -84,10 +86,16 @@ export class HttpSse {
     }
     const query = new URL(request.url).searchParams;
     const id = query.get("sessionId") ?? query.get("session_id");
-    if (id === null) return refuse(admitted, 400, "Bad request: the URL lacks the session; post to the URL that the stream names");
+    if (id === null)
+      return refuse(admitted, 400, "Bad request: the URL lacks the session; post to the URL that the stream names");
     const line = this.#lines.get(id);
     if (line === undefined || line.endpoint !== endpoint.name || line.principal !== caller.principal.id) {
-      return refuse(admitted, 404, "Session not found: its stream is not open; open one again", ErrorCode.sessionNotFound);
+      return refuse(
+        admitted,
+        404,
+        "Session not found: its stream is not open; open one again",
+        ErrorCode.sessionNotFound,
+      );
     }
     const late = (): Response => refuse(admitted, 408, "Request timeout: the body did not arrive in time");
     const accepted = new HttpReply({ json: true, events: false }, admitted.headers, this.#deps, late);
@@ -105,68 +113,62 @@ export class HttpSse {
     return accepted.response;
   }
 
-  /** Ends all streams. */
-  close(): void {
-    for (const { stream, session } of this.#lines.values()) {
-      session?.end();
-      stream.end();
-    }
-    this.#lines.clear();
-  }
-
-  #received(admitted: Admitted, body: string, line: Line): Response {
-    if (isBatch(body)) {
-      const batch = readBatch(body, line.session?.client.protocolVersion);
-      if (typeof batch === "string") return refuse(admitted, 400, batch, ErrorCode.invalidRequest);
-      for (const each of batch) {
-        if (typeof each === "string") line.stream.push(errorText("null", ErrorCode.invalidRequest, each));
-        else this.#take(admitted, each, line);
-      }
+  #received(admitted: Admitted, body: string, line: SseLine): Response {
+    if (!isBatch(body)) {
+      const message = readMessage(body);
+      if (!(message instanceof Message)) return refuse(admitted, 400, message.text, message.code);
+      this.#take(admitted, message, line);
       return taken(admitted);
     }
-    let message: Message | string;
-    try {
-      message = Message.read(body, "client");
-    } catch {
-      return refuse(admitted, 400, "Parse error: the body is not JSON", ErrorCode.parse);
+    const batch = readBatch(body, line.session?.client.protocolVersion);
+    if (!Array.isArray(batch)) return refuse(admitted, 400, batch.text, batch.code);
+    for (const each of batch) {
+      if (each instanceof Message) this.#take(admitted, each, line);
+      else line.stream.push(errorText("null", each.code, each.text));
     }
-    if (typeof message === "string") return refuse(admitted, 400, `Invalid request: ${message}`, ErrorCode.invalidRequest);
-    this.#take(admitted, message, line);
     return taken(admitted);
   }
 
-  #take(admitted: Admitted, message: Message, line: Line): void {
+  #take(admitted: Admitted, message: Message, line: SseLine): void {
     const { endpoint, caller } = admitted;
+    const { session, stream } = line;
     admitted.heard?.(message);
-    if (message.kind === "response") return line.session?.answer(message);
-    if (message.kind === "notification") return endpoint.notification(message, caller, line.session);
-    if (message.method === "initialize") return void this.#initialize(admitted, message, line);
-    if (line.session === undefined && !this.#deps.stateless) {
-      const why = "the first request of a stream is initialize";
-      return line.stream.push(errorText(message.id ?? "null", ErrorCode.server, why));
+    if (message.kind === "response") return session?.answer(message);
+    if (message.kind === "notification") return endpoint.notification(message, caller, session);
+    const no = (why: string): void => stream.push(errorText(message.id ?? "null", ErrorCode.server, why));
+    if (this.#deps.draining()) return no("The proxy is being stopped; try again soon");
+    if (message.method === "initialize") {
+      if (session !== undefined) return no("initialize was said on this stream before");
+      return void this.#initialize(admitted, message, line);
     }
-    endpoint.request(message, caller, line.session, new StreamReply(line.stream));
+    if (session === undefined && !this.#deps.stateless) return no("the first request of a stream is initialize");
+    endpoint.request(message, caller, session, new StreamReply(stream));
   }
 
-  async #initialize(admitted: Admitted, message: Message, line: Line): Promise<void> {
+  async #initialize(admitted: Admitted, message: Message, line: SseLine): Promise<void> {
     const { endpoint, caller } = admitted;
+    const { sessions } = this.#deps;
     const client = readClient(message);
-    const session = this.#deps.sessions.attached(caller.principal, client, endpoint.switchboard.givesOwnChild(client));
-    // Said twice, the later one counts, as for a client that connects anew.
-    line.session?.end();
+    const session = sessions.attach(
+      endpoint.name,
+      caller.principal,
+      client,
+      endpoint.switchboard.givesOwnChild(client),
+    );
     line.session = session;
     const { text, welcome } = await introduce(endpoint, message, session, caller);
     line.stream.push(text);
-    if (welcome && line.session === session) return endpoint.openStream(new Outside(line.stream), caller, session);
-    session.end();
-    if (line.session === session) line.session = undefined;
+    // The client may have left while the server was coming up; its session has ended with it then.
+    if (welcome) return session.ended ? undefined : endpoint.openStream(line.stream, caller, session);
+    line.session = undefined;
+    sessions.detach(session);
   }
 
   #gone(id: string, beating: { beat(now: number): void }): void {
     this.#deps.heartbeat.delete(beating);
     const line = this.#lines.get(id);
     this.#lines.delete(id);
-    line?.session?.end();
+    if (line?.session !== undefined) this.#deps.sessions.detach(line.session);
   }
 }
 
@@ -189,11 +191,6 @@ class StreamReply implements Reply {
   drop(): void {}
 }
 
-/** The stream as a session sees it: an ended session does not end the stream, a new one may begin on it. */
-class Outside extends StreamReply {
-  end(): void {}
-}
-
 function taken({ headers }: Admitted): Response {
   const text = new Headers(headers.json);
   text.set("Content-Type", "text/plain");
@@ -206,7 +203,11 @@ function wrongMethod(admitted: Admitted, allowed: "GET" | "POST"): Response {
   return response;
 }
 
-function refuse({ headers }: { headers: Admitted["headers"] }, status: number, text: string, code: number = ErrorCode.server): Response {
+function refuse(
+  { headers }: { headers: Admitted["headers"] },
+  status: number,
+  text: string,
+  code: number = ErrorCode.server,
+): Response {
   return new Response(errorText("null", code, text), { status, headers: headers.json });
 }
-

@@ -1,7 +1,15 @@
 import { ErrorCode, errorText } from "../protocol/errors.ts";
-import { SESSION_HEADER, VERSION_HEADER, isJsonMediaType, isKnownVersionHeader, readAccept } from "../protocol/http-headers.ts";
+import {
+  LAST_EVENT_HEADER,
+  SESSION_HEADER,
+  VERSION_HEADER,
+  isJsonMediaType,
+  isKnownVersionHeader,
+  readAccept,
+} from "../protocol/http-headers.ts";
 import { Message } from "../protocol/message.ts";
 import { LEGACY_VERSIONS, VERSION_WITHOUT_HEADER } from "../protocol/versions.ts";
+import type { EventStream } from "../relay/ends.ts";
 import type { Exchange } from "../relay/exchange.ts";
 import type { Session } from "../relay/session.ts";
 import type { Sessions } from "../relay/sessions.ts";
@@ -14,6 +22,8 @@ import type { Heartbeat } from "./heartbeat.ts";
 import { HttpReply, KEEP_ALIVE_MS } from "./http-reply.ts";
 import type { Accepts } from "./http-reply.ts";
 import { introduce, readClient } from "./introduce.ts";
+import { readMessage } from "./read-message.ts";
+import type { Replays } from "./replay.ts";
 import { SseStream } from "./sse-stream.ts";
 
 export interface StreamableHttpDeps {
@@ -25,6 +35,10 @@ export interface StreamableHttpDeps {
   /** Longest body, in bytes. */
   readonly maxRequestBytes: number;
   readonly log: Log;
+  /** The proxy is about to end: what runs may finish, nothing new begins. */
+  readonly draining: () => boolean;
+  /** What clients may want to hear again. */
+  readonly replays: Replays;
 }
 
 /**
@@ -67,28 +81,42 @@ export class StreamableHttp {
   get(admitted: Admitted): Response {
     const { request, endpoint, caller, headers } = admitted;
     if (!readAccept(request.headers.get("accept")).events) {
-      return this.#error(admitted, 406, ErrorCode.server, "Not acceptable: a GET here opens an event stream; accept text/event-stream");
+      return this.#error(
+        admitted,
+        406,
+        ErrorCode.server,
+        "Not acceptable: a GET here opens an event stream; accept text/event-stream",
+      );
     }
     const session = this.#session(admitted, undefined, true);
     if (session instanceof Response) return session;
     if (session === undefined) return this.#error(admitted, 400, ErrorCode.server, MISSING_SESSION);
-    const { heartbeat, clock } = this.#deps;
-    const stream = new SseStream(clock.now(), () => {
+    const { heartbeat, clock, replays } = this.#deps;
+    const carrier = new SseStream(clock.now(), () => {
       heartbeat.delete(beating);
+      resumed?.lost(carrier);
       session.closeStream(stream);
     });
     const beating = {
       beat: (now: number): void => {
         session.lastUsed = now;
-        stream.beat(now, KEEP_ALIVE_MS);
-        if (stream.over) heartbeat.delete(beating);
+        carrier.beat(now, KEEP_ALIVE_MS);
+        if (carrier.over) heartbeat.delete(beating);
       },
     };
     heartbeat.add(beating);
+    const replay = replays.of(session);
+    const lastEventId = request.headers.get(LAST_EVENT_HEADER);
+    const resumed =
+      (lastEventId === null ? undefined : replay?.resume(lastEventId, carrier)) ?? replay?.open("session", carrier);
+    const stream: EventStream = resumed ?? carrier;
     // Something at once, so that what stands between sends the headers on.
-    stream.write(": open\n\n");
-    endpoint.openStream(stream, caller, session);
-    return new Response(stream.body, { headers: headers.events });
+    if (resumed === undefined) carrier.write(": open\n\n");
+    if (resumed?.kind !== "call") {
+      session.closeStream(stream);
+      endpoint.openStream(stream, caller, session);
+    }
+    return new Response(carrier.body, { headers: headers.events });
   }
 
   /** Ends a session. */
@@ -102,15 +130,9 @@ export class StreamableHttp {
 
   #received(admitted: Admitted, body: string, reply: HttpReply, accepts: Accepts): void {
     if (isBatch(body)) return this.#batch(admitted, body, reply, accepts);
-    let message: Message | string;
-    try {
-      message = Message.read(body, "client");
-    } catch {
-      return reply.respond(this.#error(admitted, 400, ErrorCode.parse, "Parse error: the body is not JSON"));
-    }
-    if (typeof message === "string") {
-      return reply.respond(this.#error(admitted, 400, ErrorCode.invalidRequest, `Invalid request: ${message}`));
-    }
+    const message = readMessage(body);
+    if (!(message instanceof Message)) return reply.respond(this.#error(admitted, 400, message.code, message.text));
+    if (message.kind === "request" && this.#deps.draining()) return reply.respond(this.#stopping(admitted, message.id));
     admitted.heard?.(message);
     if (message.method === "initialize" && message.kind === "request") {
       return void this.#initialize(admitted, message).then((response) => reply.respond(response));
@@ -134,17 +156,18 @@ export class StreamableHttp {
   #batch(admitted: Admitted, body: string, reply: HttpReply, accepts: Accepts): void {
     const session = this.#session(admitted, undefined);
     if (session instanceof Response) return reply.respond(session);
-    const version = session?.client.protocolVersion ?? admitted.request.headers.get(VERSION_HEADER) ?? VERSION_WITHOUT_HEADER;
-    const batch = readBatch(body, version);
-    if (typeof batch === "string") return reply.respond(this.#error(admitted, 400, ErrorCode.invalidRequest, batch));
-    const answered = batch.filter((each) => typeof each === "string" || each.kind === "request");
-    const replies = new BatchReplies(reply, answered.length);
+    const header = admitted.request.headers.get(VERSION_HEADER);
+    const batch = readBatch(body, session?.client.protocolVersion ?? header ?? VERSION_WITHOUT_HEADER);
+    if (!Array.isArray(batch)) return reply.respond(this.#error(admitted, 400, batch.code, batch.text));
     const { endpoint, caller } = admitted;
-    if (answered.length > 0) this.#prepare(admitted, session, reply, accepts);
+    const answered = batch.filter((each) => !(each instanceof Message) || each.kind === "request").length;
+    if (answered > 0 && this.#deps.draining()) return reply.respond(this.#stopping(admitted));
+    const replies = new BatchReplies(reply, answered);
+    if (answered > 0) this.#prepare(admitted, session, reply, accepts);
     const exchanges: Exchange[] = [];
     for (const each of batch) {
-      if (typeof each === "string") {
-        replies.one().finish(errorText("null", ErrorCode.invalidRequest, `Invalid request: ${each}`));
+      if (!(each instanceof Message)) {
+        replies.one().finish(errorText("null", each.code, each.text));
         continue;
       }
       admitted.heard?.(each);
@@ -155,8 +178,14 @@ export class StreamableHttp {
         if (exchange !== undefined) exchanges.push(exchange);
       }
     }
-    if (answered.length === 0) return reply.respond(new Response(null, { status: 202, headers: admitted.headers.json }));
+    if (answered === 0) return reply.respond(new Response(null, { status: 202, headers: admitted.headers.json }));
     if (session === undefined) this.#cancelWhenGone(admitted, reply, exchanges);
+  }
+
+  #stopping(admitted: Admitted, id?: string): Response {
+    const response = this.#error(admitted, 503, ErrorCode.server, "The proxy is being stopped; try again soon", id);
+    response.headers.set("Retry-After", "5");
+    return response;
   }
 
   #refuse(admitted: Admitted, accepts: Accepts): Response | undefined {
@@ -176,7 +205,12 @@ export class StreamableHttp {
     const client = readClient(message);
     // It may wait as long as a first start takes, and never opens a stream before its answer.
     admitted.patient();
-    const session = sessions.create(endpoint.name, caller.principal, client, endpoint.switchboard.givesOwnChild(client));
+    const session = sessions.create(
+      endpoint.name,
+      caller.principal,
+      client,
+      endpoint.switchboard.givesOwnChild(client),
+    );
     const { text, welcome } = await introduce(endpoint, message, session, caller);
     if (!welcome) {
       sessions.discard(session);
@@ -187,7 +221,13 @@ export class StreamableHttp {
     return new Response(text, { headers: withSession });
   }
 
-  #request(admitted: Admitted, message: Message, session: Session | undefined, reply: HttpReply, accepts: Accepts): void {
+  #request(
+    admitted: Admitted,
+    message: Message,
+    session: Session | undefined,
+    reply: HttpReply,
+    accepts: Accepts,
+  ): void {
     const { endpoint, caller } = admitted;
     this.#prepare(admitted, session, reply, accepts);
     const exchange = endpoint.request(message, caller, session, reply);
@@ -196,7 +236,12 @@ export class StreamableHttp {
 
   #prepare(admitted: Admitted, session: Session | undefined, reply: HttpReply, accepts: Accepts): void {
     if (!accepts.events) admitted.patient();
-    reply.asked(session === undefined ? undefined : (text) => session.push(text));
+    if (session === undefined) reply.asked();
+    else
+      reply.asked(
+        (text) => session.push(text),
+        () => this.#deps.replays.of(session),
+      );
   }
 
   /** Nothing could bring an answer to this client later: when it leaves, the work is for nobody. */

@@ -1,8 +1,6 @@
-import type { TokenGate } from "../auth/bearer.ts";
 import type { HttpSse } from "../downstream/http-sse.ts";
 import type { StreamableHttp } from "../downstream/streamable-http.ts";
 import type { Message } from "../protocol/message.ts";
-import type { ServerEndpoint } from "../relay/endpoint.ts";
 import type { Log } from "../telemetry/log.ts";
 import { admit, refuse } from "./admit.ts";
 import type { Admission, AdmissionDeps } from "./admit.ts";
@@ -10,12 +8,7 @@ import type { Peers } from "./caller.ts";
 import { isHost } from "./origin.ts";
 import { pathOf } from "./paths.ts";
 import type { PathTable } from "./paths.ts";
-
-/** One endpoint with what protects it. */
-export interface Room {
-  readonly endpoint: ServerEndpoint;
-  readonly gate: TokenGate;
-}
+import type { Room } from "./rooms.ts";
 
 export interface DoorDeps extends AdmissionDeps {
   readonly paths: PathTable;
@@ -44,7 +37,8 @@ export class Door {
     const host = request.headers.get("host");
     if (host !== this.#host) {
       // Its slashes, question marks and at signs would become part of the URL that is looked at below.
-      if (host === null || !isHost(host)) return refuse(400, "Bad request: the Host header is no host", this.#deps.plain);
+      if (host === null || !isHost(host))
+        return refuse(400, "Bad request: the Host header is no host", this.#deps.plain);
       this.#host = host;
     }
     const path = this.#deps.paths.find(pathOf(request.url));
@@ -58,7 +52,7 @@ export class Door {
       endpoint: room.endpoint,
       caller: admission.caller,
       headers: admission.headers,
-      heard: room.endpoint.switchboard.config.logEnabled ? this.#logger(room, admission) : undefined,
+      heard: room.endpoint.config.logEnabled ? this.#logger(room, admission) : undefined,
       patient: () => peers.timeout(request, 0),
     };
     if (path?.kind === "sse") return httpSse.open(admitted, path.announces);
@@ -69,10 +63,15 @@ export class Door {
   }
 
   #logger(room: Room, { caller }: Admission): (message: Message) => void {
-    const server = room.endpoint.switchboard.config.displayName;
+    const server = room.endpoint.config.displayName;
     return (message) => {
       const tool = message.method === "tools/call" ? message.stringParam("name") : undefined;
-      const fields = { server, method: message.method, ...(tool === undefined ? {} : { tool }), caller: caller.principal.id };
+      const fields = {
+        server,
+        method: message.method,
+        ...(tool === undefined ? {} : { tool }),
+        caller: caller.principal.id,
+      };
       this.#deps.log.info(fields, `<${server}> ${message.method ?? "response"}${tool === undefined ? "" : ` ${tool}`}`);
     };
   }

@@ -25,7 +25,10 @@ export function readAccept(header: string | null): { readonly json: boolean; rea
 export function isJsonMediaType(header: string | null): boolean {
   if (header === "application/json") return true;
   if (header === null) return false;
-  const [type = "", ...parameters] = header.toLowerCase().split(";").map((part) => part.trim());
+  const [type = "", ...parameters] = header
+    .toLowerCase()
+    .split(";")
+    .map((part) => part.trim());
   if (type !== "application/json") return false;
   return parameters.every((parameter) => !parameter.startsWith("charset=") || /^charset="?utf-?8"?$/.test(parameter));
 }

@@ -36,8 +36,9 @@ export class Sessions {
   readonly #sealer: Sealer;
   readonly #clock: Clock;
   readonly #random: () => number;
-  readonly #limits: SessionLimits;
+  #limits: SessionLimits;
   readonly #live = new Map<string, { session: Session; endpoint: string; made: number }>();
+  readonly #attached = new Map<Session, string>();
   readonly #ended: LRUCache<string, true>;
 
   constructor(sealer: Sealer, clock: Clock, random: () => number, limits: SessionLimits) {
@@ -49,7 +50,15 @@ export class Sessions {
   }
 
   get size(): number {
-    return this.#live.size;
+    return this.#live.size + this.#attached.size;
+  }
+
+  /** Streams that are open for what belongs to no request. */
+  get streams(): number {
+    let open = 0;
+    for (const { session } of this.#live.values()) open += session.streamCount;
+    for (const session of this.#attached.keys()) open += session.streamCount;
+    return open;
   }
 
   create(endpoint: string, principal: Principal, client: Client, ownChild: boolean): Session {
@@ -58,8 +67,16 @@ export class Sessions {
   }
 
   /** A session that lives exactly as long as the stream of its client: nobody can name it, nothing brings it back. */
-  attached(principal: Principal, client: Client, ownChild: boolean): Session {
-    return this.#make(randomUUID(), principal, client, ownChild);
+  attach(endpoint: string, principal: Principal, client: Client, ownChild: boolean): Session {
+    const session = this.#make(randomUUID(), principal, client, ownChild);
+    this.#attached.set(session, endpoint);
+    return session;
+  }
+
+  /** Ends a session that was attached to a stream. */
+  detach(session: Session): void {
+    this.#attached.delete(session);
+    session.end();
   }
 
   /**
@@ -106,10 +123,32 @@ export class Sessions {
     session.end();
   }
 
+  /** Takes new limits over; sessions that are too old by them go at the next look. */
+  limit(limits: SessionLimits): void {
+    this.#limits = limits;
+  }
+
+  /** Drops the sessions of an endpoint from memory; their ids stay good, should it come back. */
+  drop(endpoint: string): void {
+    for (const [id, entry] of this.#live) {
+      if (entry.endpoint !== endpoint) continue;
+      this.#live.delete(id);
+      entry.session.end();
+    }
+    for (const [session, of] of this.#attached) if (of === endpoint) this.detach(session);
+  }
+
+  /** The sessions of an endpoint that are in memory. */
+  *of(endpoint: string): Iterable<Session> {
+    for (const entry of this.#live.values()) if (entry.endpoint === endpoint) yield entry.session;
+    for (const [session, of] of this.#attached) if (of === endpoint) yield session;
+  }
+
   /** Ends all, on the way out; their ids stay good. */
   close(): void {
     for (const { session } of this.#live.values()) session.end();
     this.#live.clear();
+    for (const session of this.#attached.keys()) this.detach(session);
   }
 
   /** Drops idle sessions from memory, and the oldest ones for good. */
@@ -160,7 +199,9 @@ export class Sessions {
     };
     const sealed = this.#sealer.seal(JSON.stringify(whole));
     if (sealed.length <= MAX_SEALED_CHARACTERS) return sealed;
-    return this.#sealer.seal(JSON.stringify({ ...whole, i: briefInfo(client.info), c: briefCapabilities(client.capabilities) }));
+    return this.#sealer.seal(
+      JSON.stringify({ ...whole, i: briefInfo(client.info), c: briefCapabilities(client.capabilities) }),
+    );
   }
 }
 

@@ -16,6 +16,9 @@ import { carriedHeaders, ownDeclaration, ownerOf, sharedNeed } from "./need.ts";
 import type { Identity } from "./need.ts";
 import type { Session } from "./session.ts";
 
+/** How long a connection made for a user or a header's value is kept warm for the next session, or the next request. */
+const GRACE_MS = 60_000;
+
 /** One request to be relayed, and where its answer goes. */
 export interface Call {
   readonly message: Message;
@@ -36,7 +39,10 @@ export class Switchboard implements UpstreamListener, LineOwner {
   /** Whether callers can have connections that differ at all; where not, there is nothing to find out per request. */
   readonly #always: Line | undefined;
   #hasAsked = false;
+  #inFlight = 0;
+  #quiet: (() => void)[] = [];
   #requests = 0;
+  #lastActivity: number | undefined;
 
   constructor(config: ServerConfig, identity: Identity, deps: UpstreamDeps) {
     const need = sharedNeed(config, identity);
@@ -59,6 +65,11 @@ export class Switchboard implements UpstreamListener, LineOwner {
     return this.#requests;
   }
 
+  /** When the last request was relayed, in milliseconds since the epoch. */
+  get lastActivity(): number | undefined {
+    return this.#lastActivity;
+  }
+
   /** Whether a new session gets a child of its own in `auto` isolation: once the server is known to ask questions. */
   givesOwnChild(client: Client): boolean {
     return this.config.target.kind === "stdio" && this.#hasAsked && answersQuestions(client.capabilities);
@@ -67,6 +78,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
   /** Relays a request; whatever happens, the reply hears of it. */
   relay(call: Call): Exchange {
     this.#requests++;
+    this.#lastActivity = this.clock.now();
     const line = this.#lineFor(call.caller, call.session);
     return this.#open(new Exchange(line, call.message, call.caller, call.session, call.reply, call.hooks), line);
   }
@@ -140,6 +152,33 @@ export class Switchboard implements UpstreamListener, LineOwner {
     this.#hasAsked = true;
   }
 
+  began(): void {
+    this.#inFlight++;
+  }
+
+  over(): void {
+    if (--this.#inFlight > 0) return;
+    for (const resolve of this.#quiet.splice(0)) resolve();
+  }
+
+  /** Exchanges in flight. */
+  get open(): number {
+    return this.#inFlight;
+  }
+
+  /** Waits for the shared connection; false when it did not come up. */
+  comesUp(): Promise<boolean> {
+    return this.upstream.acquire(this.#shared.need).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Resolves when no exchange is in flight. */
+  quiet(): Promise<void> {
+    return this.#inFlight === 0 ? Promise.resolve() : new Promise((resolve) => this.#quiet.push(resolve));
+  }
+
   retry(exchange: Exchange, lost: Connection, fault: Fault): void {
     const line = this.#lineFor(exchange.caller, exchange.session);
     if (fault.code === "upstream.session_lost") this.upstream.replace(line.key, lost);
@@ -158,11 +197,20 @@ export class Switchboard implements UpstreamListener, LineOwner {
     if (line.exclusive !== undefined) this.#release(line);
   }
 
+  /** Ends the upstream; sessions that were on its lines live on without them. */
+  async stop(): Promise<void> {
+    for (const line of this.#lines.values()) line.dismiss();
+    await this.upstream.stop();
+  }
+
   /** Ends connections that were made for somebody and that nobody has used for a while. */
-  sweep(idleMs: number): void {
-    const before = this.clock.now() - idleMs;
+  sweep(): void {
+    this.#releaseIdle(this.clock.now() - GRACE_MS);
+  }
+
+  #releaseIdle(unusedSince: number): void {
     for (const line of this.#lines.values()) {
-      if (line.key !== "" && line.idle && line.lastUsed <= before) this.#release(line);
+      if (line.key !== "" && line.idle && line.lastUsed <= unusedSince) this.#release(line);
     }
   }
 
@@ -207,6 +255,8 @@ export class Switchboard implements UpstreamListener, LineOwner {
     const key = carried === undefined ? owner.key : `${owner.key} ${carried.key}`;
     let line = this.#lines.get(key);
     if (line === undefined) {
+      // A process that is only kept warm must not cost somebody else his place.
+      if (this.upstream.atCapacity) this.#releaseIdle(this.clock.now());
       line = this.#makeLine(key, owner.exclusive ? session : undefined, carried);
       this.#lines.set(key, line);
     }

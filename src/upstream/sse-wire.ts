@@ -116,7 +116,10 @@ export class SseWire implements Wire {
     if (response.ok && response.body !== null && isEventStream(response)) return response.body;
     const { text } = await readStart(response, REFUSAL_BYTES);
     if (!response.ok) throw statusFault({ status: response.status, headers: response.headers, body: text });
-    throw protocolFault(`${response.headers.get("content-type") ?? "no content type"} instead of an event stream`, text);
+    throw protocolFault(
+      `${response.headers.get("content-type") ?? "no content type"} instead of an event stream`,
+      text,
+    );
   }
 
   async #read(stream: ReadableStream<Uint8Array>, named: PromiseWithResolvers<void>): Promise<void> {
@@ -137,7 +140,9 @@ export class SseWire implements Wire {
     });
     if (this.#closing !== undefined) return;
     const fault =
-      end === "too large" ? tooLargeFault(maxMessageBytes) : networkFault(new Error("the server ended its event stream"));
+      end === "too large"
+        ? tooLargeFault(maxMessageBytes)
+        : networkFault(new Error("the server ended its event stream"));
     const opened = this.#endpoint !== undefined;
     named.reject(fault);
     if (opened) this.#end(fault);

@@ -38,7 +38,7 @@ export interface UpstreamDeps {
   /** First delay before a lost server is started again, in milliseconds. */
   readonly restartDelayMs?: number;
   openWire(server: ServerConfig, need: Need): Wire;
-  /** The server could not be started, or was lost, for the first time since it was well. */
+  /** The server has never been well yet, and could not be started. */
   onFault?(server: ServerConfig, fault: Fault): void;
 }
 
@@ -208,7 +208,7 @@ export class Upstream {
             },
             `upstream failed: ${fault.message}`,
           );
-          if (shared) this.#deps.onFault?.(this.config, fault);
+          if (shared && this.#introduction === undefined) this.#deps.onFault?.(this.config, fault);
         },
       },
       clock,

@@ -30,7 +30,8 @@ export class Inbox {
       const found = this.said.find(({ message, text }) => fits(message, text));
       if (found !== undefined) return found;
       if (this.#over) throw new Error(`the stream (HTTP ${this.#status}) ended without it: ${this.texts.join(" ")}`);
-      if (Date.now() >= deadline) throw new Error(`no message for which ${fits.toString()}; came: ${this.texts.join(" ")}`);
+      if (Date.now() >= deadline)
+        throw new Error(`no message for which ${fits.toString()}; came: ${this.texts.join(" ")}`);
       await this.#change(deadline);
     }
   }
@@ -139,7 +140,13 @@ export class RawClient {
   readonly #abort = new AbortController();
   readonly #channel: SseChannel | undefined;
 
-  private constructor(url: string, introduction: Said, session: string, options: RawClientOptions, channel?: SseChannel) {
+  private constructor(
+    url: string,
+    introduction: Said,
+    session: string,
+    options: RawClientOptions,
+    channel?: SseChannel,
+  ) {
     this.#channel = channel;
     this.url = url;
     this.introduction = introduction;
@@ -255,7 +262,8 @@ class SseChannel {
   static async open(url: string, headers: Readonly<Record<string, string>>): Promise<SseChannel> {
     const abort = new AbortController();
     const response = await fetch(url, { headers: { ...headers, accept: "text/event-stream" }, signal: abort.signal });
-    if (!response.ok || response.body === null) throw new Error(`no session: HTTP ${response.status} ${await response.text()}`);
+    if (!response.ok || response.body === null)
+      throw new Error(`no session: HTTP ${response.status} ${await response.text()}`);
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     let channel: SseChannel | undefined;
     const early: string[] = [];
@@ -280,7 +288,12 @@ class SseChannel {
     const waits = id !== undefined && method !== undefined;
     const key = JSON.stringify(id);
     if (waits) this.#open.set(key, inbox);
-    const sent = fetch(this.endpoint, { method: "POST", body: text, headers: common(headers), signal: this.#abort.signal });
+    const sent = fetch(this.endpoint, {
+      method: "POST",
+      body: text,
+      headers: common(headers),
+      signal: this.#abort.signal,
+    });
     sent
       .then(async (response) => {
         if (response.status !== 202) return await inbox.read(response);
@@ -330,7 +343,10 @@ async function readSse(body: ReadableStream<Uint8Array>, event: (type: string, d
     rest = events.pop() ?? "";
     for (const each of events) {
       const field = (name: string): string | undefined =>
-        each.split("\n").find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+        each
+          .split("\n")
+          .find((line) => line.startsWith(`${name}: `))
+          ?.slice(name.length + 2);
       const data = field("data");
       if (data !== undefined) event(field("event") ?? "message", data);
     }

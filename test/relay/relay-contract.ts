@@ -20,7 +20,7 @@ export interface Subject {
   /** Endpoint at the proxy. */
   readonly url: string;
   readonly proxy: RunningProxy;
-  client(options?: RawClientOptions): Promise<RawClient>;
+  readonly client: (options?: RawClientOptions) => Promise<RawClient>;
 }
 
 export interface ContractOptions {
@@ -83,4 +83,9 @@ export function overBoth(what: string, body: (subject: () => Subject) => void, o
       });
     });
   }
+}
+
+/** The suites that look at the answer of each POST by itself, which HTTP+SSE does not have. */
+export function overHttpClients(what: string, body: (subject: () => Subject) => void): void {
+  overBoth(what, body, { fronts: ["http"] });
 }
