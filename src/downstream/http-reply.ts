@@ -61,8 +61,13 @@ export class HttpReply implements Reply, Beating {
     deps.heartbeat.add(this);
   }
 
+  /** The body is here: from now on it is the server that may be slow. */
+  arrived(): void {
+    this.#late = undefined;
+  }
+
   /**
-   * The body has arrived, and it is a request.
+   * What has arrived is a request that may be answered with a stream.
    * @param aside takes what comes before the answer when the client accepts no stream here
    * @param resumable remembers the stream, so that a client that loses it can take it up again
    */
@@ -118,13 +123,17 @@ export class HttpReply implements Reply, Beating {
   }
 
   beat(now: number): void {
-    if (!this.#asked) {
-      if (now - this.#since >= BODY_DEADLINE_MS && this.#late !== undefined) this.respond(this.#late());
-    } else if (this.#carrier !== undefined) this.#carrier.beat(now, KEEP_ALIVE_MS);
-    else if (now - this.#since >= OPEN_STREAM_AFTER_MS && this.#accepts.events) {
+    const waited = now - this.#since;
+    if (this.#late !== undefined) {
+      if (waited >= BODY_DEADLINE_MS) this.respond(this.#late());
+    } else if (this.#carrier !== undefined) {
+      this.#carrier.beat(now, KEEP_ALIVE_MS);
+    } else if (this.#asked && waited >= OPEN_STREAM_AFTER_MS && this.#accepts.events) {
       this.#open();
       // Something at once, so that what stands between sends the headers on.
-      this.#comment(": waiting\n\n");
+      this.#comment(": waiting
+
+");
     }
   }
 

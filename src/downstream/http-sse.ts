@@ -101,6 +101,7 @@ export class HttpSse {
     const accepted = new HttpReply({ json: true, events: false }, admitted.headers, this.#deps, late);
     readBody(request, this.#deps.maxRequestBytes).then(
       (body) => {
+        accepted.arrived();
         try {
           accepted.respond(this.#received(admitted, body, line));
         } catch (error) {

@@ -129,6 +129,7 @@ export class StreamableHttp {
   }
 
   #received(admitted: Admitted, body: string, reply: HttpReply, accepts: Accepts): void {
+    reply.arrived();
     if (isBatch(body)) return this.#batch(admitted, body, reply, accepts);
     const message = readMessage(body);
     if (!(message instanceof Message)) return reply.respond(this.#error(admitted, 400, message.code, message.text));

@@ -2,18 +2,21 @@ import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { root } from "../support/tree.ts";
 
+/** Puts an example together, so that this file does not hold what it looks for. */
+const parts = (...texts: string[]): string => texts.join("");
+
 /** What belongs to one machine or to one day's work, and means nothing to who reads it. Each has an example to find. */
 const foreign: [what: string, pattern: RegExp, example: string][] = [
-  ["a folder of one machine", /(?<![\w.])\/(work|root|Users)\/\w/, "see /work" + "/main"],
-  ["a home of one machine", /(?<![\w.])\/home\/(?!me\b)\w/, "in /home" + "/joe/x"],
-  ["a note in the temporary folder", /(?<![\w.])\/tmp\/[\w-]+\.(md|log|txt)\b/, "see /tmp" + "/notes.md"],
+  ["a folder of one machine", /(?<![\w.])\/(work|root|Users)\/\w/, parts("see /work", "/main")],
+  ["a home of one machine", /(?<![\w.])\/home\/(?!me\b)\w/, parts("in /home", "/joe/x")],
+  ["a note in the temporary folder", /(?<![\w.])\/tmp\/[\w-]+\.(md|log|txt)\b/, parts("see /tmp", "/notes.md")],
   [
     "a registry's host",
     /\b(registry\.[a-z]|(npmjs|pypi|pythonhosted|pkg)\.(org|com|dev))/,
-    "https://registry" + ".npmjs" + ".org",
+    parts("https://registry", ".npmjs", ".org"),
   ],
-  ["a number of a task", /\b(issue|task|ticket)[ -]?#?\d/i, "as issue" + " 3 says"],
-  ["a mark of unfinished work", /\b(TO(?:DO)|FIX(?:ME)|XX(?:X))\b/, "// TO" + "DO: later"],
+  ["a number of a task", /\b(issue|task|ticket)[ -]?#?\d/i, parts("as issue", " 3 says")],
+  ["a mark of unfinished work", /\b(TO(?:DO)|FIX(?:ME)|XX(?:X))\b/, parts("// TO", "DO: later")],
 ];
 
 /** Each file of the project that git keeps or would keep, with its text. */

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { startProxy } from "../support/proxy.ts";
 import type { RunningProxy } from "../support/proxy.ts";
 import { EventReader, connect, tools } from "./client.ts";
-import type { HttpClient } from "./client.ts";
+import type { Answer, HttpClient } from "./client.ts";
 
 const filter = (mode: string | undefined, list: string[]): Record<string, unknown> =>
   tools({ options: { toolFilter: { ...(mode === undefined ? {} : { mode }), list } } });
@@ -39,7 +39,8 @@ async function listed(name: string): Promise<string[]> {
     await client(name).request("tools/list"),
     await client(name).request("tools/list", { cursor: "second" }),
   ];
-  return pages.flatMap(({ last }) => (last.result?.["tools"] as { name: string }[]).map((tool) => tool.name));
+  const listedOn = ({ last }: Answer): { name: string }[] => (last.result?.["tools"] ?? []) as { name: string }[];
+  return pages.flatMap(listedOn).map((tool) => tool.name);
 }
 
 const ALL = ["echo", "secret", "talk", "seen", "pid", "silence", "big", "change", "hang", "shout"];

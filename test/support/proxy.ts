@@ -58,7 +58,11 @@ export async function startProxy(
   void readLines(proxy.stdout, (text) => {
     const line = JSON.parse(text) as Record<string, unknown>;
     log.push(line);
-    for (const each of waiting) if (each.fits(line)) (waiting.delete(each), each.resolve(line));
+    for (const each of waiting) {
+      if (!each.fits(line)) continue;
+      waiting.delete(each);
+      each.resolve(line);
+    }
   });
   const errors: string[] = [];
   void readLines(proxy.stderr, (text) => void errors.push(text));
