@@ -1,6 +1,9 @@
 import type { Config } from "./config/config.ts";
 import { isDeepStrictEqual } from "node:util";
 import { Heartbeat } from "./downstream/heartbeat.ts";
+import { HttpSse } from "./downstream/http-sse.ts";
+import type { SseLines } from "./downstream/http-sse.ts";
+import { Replays } from "./downstream/replay.ts";
 import { StreamableHttp } from "./downstream/streamable-http.ts";
 import { Door } from "./http/door.ts";
 import { openListener } from "./http/listener.ts";
@@ -40,6 +43,9 @@ export class Daemon {
   readonly #sessions: Sessions;
   readonly #heartbeat: Heartbeat;
   readonly #watchdog: Watchdog;
+  readonly #replays: Replays;
+  /** The open streams of HTTP+SSE; they live on when a reload replaces what serves them. */
+  readonly #sseLines: SseLines = new Map();
   readonly #startedAt: number;
   /** Switchboards that a reload has replaced and whose calls in flight go on. */
   readonly #retiring = new Set<Promise<void>>();
@@ -58,6 +64,7 @@ export class Daemon {
     this.#watchdog = new Watchdog({ log: (message) => log.warn({}, message) });
     this.#heartbeat = new Heartbeat(clock);
     this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config));
+    this.#replays = new Replays({ events: config.replayEvents, bytes: config.replayBytes });
     this.#rooms = this.#makeRooms(config);
     this.#door = this.#makeDoor(config, this.#rooms);
   }
@@ -95,6 +102,7 @@ export class Daemon {
     const rooms = this.#makeRooms(config);
     const replaced = this.#rooms;
     this.#sessions.limit(limitsOf(config));
+    this.#replays.limit({ events: config.replayEvents, bytes: config.replayBytes });
     this.#door = this.#makeDoor(config, rooms);
     this.#config = config;
     this.#rooms = rooms;
@@ -178,7 +186,8 @@ export class Daemon {
     const hosts = new HostRule(config);
     const paths = new PathTable(config);
     const { stateless, maxRequestBytes, pathPrefix } = config;
-    const common = { sessions: this.#sessions, clock, log };
+    const common = { sessions: this.#sessions, clock, log, draining: () => this.#draining };
+    const ends = { ...common, heartbeat: this.#heartbeat, stateless, maxRequestBytes };
     return new Door({
       origins: new OriginRule(config),
       hosts,
@@ -186,13 +195,8 @@ export class Daemon {
       paths,
       rooms,
       log,
-      streamableHttp: new StreamableHttp({
-        ...common,
-        heartbeat: this.#heartbeat,
-        stateless,
-        maxRequestBytes,
-        draining: () => this.#draining,
-      }),
+      streamableHttp: new StreamableHttp({ ...ends, replays: this.#replays }),
+      httpSse: new HttpSse({ ...ends, lines: this.#sseLines }),
       pages: createPages({
         ...common,
         hosts,
@@ -201,7 +205,6 @@ export class Daemon {
         version,
         pathPrefix,
         startedAt: this.#startedAt,
-        draining: () => this.#draining,
         viewer: (request, peers) => viewerOf(request, peers, rooms),
       }),
     });
