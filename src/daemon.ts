@@ -54,6 +54,7 @@ export class Daemon {
   #door: Door;
   #listener: Listener | undefined;
   #stopSweep: (() => void) | undefined;
+  #stopReaper: (() => void) | undefined;
   #draining = false;
 
   constructor(config: Config, deps: DaemonDeps) {
@@ -83,6 +84,10 @@ export class Daemon {
   async start(): Promise<{ url: string }> {
     this.#listener = await this.#listen(this.#config);
     for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
+    if (process.pid === 1 && process.platform === "linux") {
+      const { startReaper } = await import("./upstream/reaper.ts");
+      this.#stopReaper = startReaper(this.#deps.clock, this.#deps.log);
+    }
     this.#stopSweep = this.#deps.clock.every(SWEEP_MS, () => {
       this.#sessions.sweep();
       for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep();
@@ -96,9 +101,11 @@ export class Daemon {
    * @throws Error when its address cannot be used; then nothing has changed
    */
   async reload(config: Config): Promise<void> {
+    if (this.#draining) return;
     const before = this.#config;
     const moved = !isDeepStrictEqual([config.listen, config.tls], [before.listen, before.tls]);
     const listener = moved ? await this.#listen(config) : this.#listener;
+    if (this.#draining) return moved ? await listener?.close() : undefined;
     const rooms = this.#makeRooms(config);
     const replaced = this.#rooms;
     this.#sessions.limit(limitsOf(config));
@@ -106,7 +113,7 @@ export class Daemon {
     this.#door = this.#makeDoor(config, rooms);
     this.#config = config;
     this.#rooms = rooms;
-    if (moved) void this.#listener?.close();
+    if (moved && this.#listener !== undefined) this.#leave(this.#listener);
     this.#listener = listener;
     for (const [name, room] of rooms) this.#welcome(name, room, replaced.get(name));
     for (const [name, { endpoint }] of replaced) {
@@ -128,6 +135,7 @@ export class Daemon {
       ...this.#retiring,
     ]);
     this.#stopSweep?.();
+    this.#stopReaper?.();
     this.#sessions.close();
     this.#heartbeat.stop();
     await this.#listener?.close();
@@ -151,9 +159,11 @@ export class Daemon {
   }
 
   /** After a reload: starts what is new, and tells sessions of what may have changed for them. */
-  #welcome(name: string, { endpoint }: Room, before: Room | undefined): void {
+  #welcome(name: string, { endpoint, gate }: Room, before: Room | undefined): void {
     const { switchboard } = endpoint;
     if (before === undefined) return switchboard.upstream.start();
+    // Who is not let in any more hears nothing any more either, on whatever streams he has.
+    this.#sessions.drop(name, (session) => !gate.knows(session.principal));
     if (before.endpoint.switchboard !== switchboard) {
       switchboard.upstream.start();
       void switchboard.comesUp().then((up) => {
@@ -162,6 +172,15 @@ export class Daemon {
     } else if (!isDeepStrictEqual(endpoint.config.toolFilter, before.endpoint.config.toolFilter)) {
       for (const session of this.#sessions.of(name)) session.listChanged(["tools"]);
     }
+  }
+
+  /** Leaves an address: nobody gets in there any more, but calls that came in by it are answered. */
+  #leave(listener: Listener): void {
+    const boards = [...this.#rooms.values()].map(({ endpoint }) => endpoint.switchboard);
+    const quiet = Promise.all(boards.map((board) => board.quiet()));
+    const leaving = listener.close(this.#within(quiet, this.#config.drainMs));
+    this.#retiring.add(leaving);
+    void leaving.then(() => this.#retiring.delete(leaving));
   }
 
   /** Ends a server that is gone or has changed, after its calls in flight. Sessions of one that has changed go on. */

@@ -85,6 +85,11 @@ export class Line {
     return this.#sessions.size === 0 && this.#exchanges.size === 0;
   }
 
+  /** Sessions are on it, but nothing would be lost to them but warmth. */
+  get unused(): boolean {
+    return this.#exchanges.size === 0 && this.#passed.size === 0 && this.subscriptions.uris().length === 0;
+  }
+
   get lastUsed(): number {
     return this.#lastUsed;
   }
