@@ -131,9 +131,7 @@ export class HttpReply implements Reply, Beating {
     } else if (this.#asked && waited >= OPEN_STREAM_AFTER_MS && this.#accepts.events) {
       this.#open();
       // Something at once, so that what stands between sends the headers on.
-      this.#comment(": waiting
-
-");
+      this.#comment(": waiting\n\n");
     }
   }
 

@@ -90,6 +90,10 @@ export class Exchange implements Pending {
     this.#line.notification(message, this);
   }
 
+  parked(): void {
+    if (!this.#over) this.#reply.park?.();
+  }
+
   answered(message: Message): void {
     if (this.#over) return;
     const text = message.withId(this.request.id ?? "null");

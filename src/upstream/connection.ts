@@ -14,6 +14,8 @@ export interface Pending {
   readonly paused: boolean;
   /** A notification or request of the server that belongs to this one. */
   related(message: Message): void;
+  /** The answer is going to be fetched later, over a stream that was taken up again. */
+  parked?(): void;
   answered(message: Message): void;
   failed(fault: Fault): void;
 }
@@ -222,6 +224,7 @@ export class Connection {
     return {
       message: (text, via) => this.#message(text, via),
       failed: (id, fault) => this.#failed(id, fault),
+      parked: (id) => this.#entries.get(id)?.pending.parked?.(),
       closed: (fault) => this.#ended(fault),
       noise: (line, from) => this.#listener?.noise(line, from),
     };
