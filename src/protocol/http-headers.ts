@@ -16,7 +16,8 @@ export function readAccept(header: string | null): { readonly json: boolean; rea
     const [type = "", ...parameters] = range.split(";").map((part) => part.trim());
     ranges.set(type, !parameters.some((parameter) => /^q=0(\.0*)?$/.test(parameter)));
   }
-  const allowed = (exact: string, group: string): boolean => ranges.get(exact) ?? ranges.get(group) ?? ranges.get("*/*") ?? false;
+  const allowed = (exact: string, group: string): boolean =>
+    ranges.get(exact) ?? ranges.get(group) ?? ranges.get("*/*") ?? false;
   return { json: allowed("application/json", "application/*"), events: allowed("text/event-stream", "text/*") };
 }
 
