@@ -11,6 +11,6 @@ export interface Admitted {
   readonly headers: ReplyHeaders;
   /** Hears of each message before it is relayed. */
   readonly heard: ((message: Message) => void) | undefined;
-  /** Takes the runtime's limit for silent requests off this one. */
-  patient(): void;
+  /** Takes the runtime's limit for silent requests off this one, and puts it on again for who does not read. */
+  patient(on: boolean): void;
 }

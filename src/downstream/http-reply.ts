@@ -39,6 +39,8 @@ export class HttpReply implements Reply, Beating {
   #since: number;
   /** Called when the client leaves while an answer is still owed. Not for requests of sessions: they live on. */
   gone: (() => void) | undefined;
+  /** Called before the answer leaves, if it was long in coming. */
+  answering: (() => void) | undefined;
   #aside: ((text: string) => void) | undefined;
   #resolve!: (response: Response) => void;
   #asked = false;
@@ -156,6 +158,7 @@ export class HttpReply implements Reply, Beating {
 
   #end(): void {
     this.#over = true;
+    this.answering?.();
     this.#deps.heartbeat.delete(this);
   }
 }

@@ -124,6 +124,7 @@ export class StreamableHttp {
     const session = this.#session(admitted, undefined, true);
     if (session instanceof Response) return session;
     if (session === undefined) return this.#error(admitted, 400, ErrorCode.server, MISSING_SESSION);
+    this.#deps.log.debug({ server: admitted.endpoint.config.displayName }, "session ended by its client");
     this.#deps.sessions.end(session);
     return new Response(null, { status: 204, headers: admitted.headers.json });
   }
@@ -136,6 +137,7 @@ export class StreamableHttp {
     if (message.kind === "request" && this.#deps.draining()) return reply.respond(this.#stopping(admitted, message.id));
     admitted.heard?.(message);
     if (message.method === "initialize" && message.kind === "request") {
+      reply.answering = () => admitted.patient(false);
       return void this.#initialize(admitted, message).then((response) => reply.respond(response));
     }
     const session = this.#session(admitted, message.id);
@@ -205,7 +207,7 @@ export class StreamableHttp {
     const { sessions } = this.#deps;
     const client = readClient(message);
     // It may wait as long as a first start takes, and never opens a stream before its answer.
-    admitted.patient();
+    admitted.patient(true);
     const session = sessions.create(
       endpoint.name,
       caller.principal,
@@ -217,6 +219,7 @@ export class StreamableHttp {
       sessions.discard(session);
       return new Response(text, { status: 503, headers: headers.json });
     }
+    this.#deps.log.debug({ server: endpoint.config.displayName }, "session begins");
     const withSession = new Headers(headers.json);
     withSession.set(SESSION_HEADER, session.id);
     return new Response(text, { headers: withSession });
@@ -236,7 +239,10 @@ export class StreamableHttp {
   }
 
   #prepare(admitted: Admitted, session: Session | undefined, reply: HttpReply, accepts: Accepts): void {
-    if (!accepts.events) admitted.patient();
+    if (!accepts.events) {
+      admitted.patient(true);
+      reply.answering = () => admitted.patient(false);
+    }
     if (session === undefined) reply.asked();
     else
       reply.asked(

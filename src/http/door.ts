@@ -4,6 +4,7 @@ import type { Message } from "../protocol/message.ts";
 import type { Log } from "../telemetry/log.ts";
 import { admit, refuse } from "./admit.ts";
 import type { Admission, AdmissionDeps } from "./admit.ts";
+import { IDLE_TIMEOUT_SECONDS } from "./caller.ts";
 import type { Peers } from "./caller.ts";
 import { isHost } from "./origin.ts";
 import { pathOf } from "./paths.ts";
@@ -45,7 +46,11 @@ export class Door {
     const room = path === undefined ? undefined : this.#deps.rooms.get(path.server);
     if (room === undefined) return this.#deps.pages(request, peers);
     const admission = admit(request, room.gate, peers, this.#deps);
-    if (admission instanceof Response) return admission;
+    if (admission instanceof Response) {
+      const fields = { server: room.endpoint.config.displayName, status: admission.status };
+      if (admission.status >= 400) this.#deps.log.debug(fields, "request refused");
+      return admission;
+    }
     const { streamableHttp, httpSse } = this.#deps;
     const admitted = {
       request,
@@ -53,7 +58,7 @@ export class Door {
       caller: admission.caller,
       headers: admission.headers,
       heard: room.endpoint.config.logEnabled ? this.#logger(room, admission) : undefined,
-      patient: () => peers.timeout(request, 0),
+      patient: (on: boolean) => peers.timeout(request, on ? 0 : IDLE_TIMEOUT_SECONDS),
     };
     if (path?.kind === "sse") return httpSse.open(admitted, path.announces);
     if (path?.kind === "message") return httpSse.post(admitted);

@@ -1,10 +1,9 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import type { Config } from "../config/config.ts";
 import type { Log } from "../telemetry/log.ts";
+import { IDLE_TIMEOUT_SECONDS } from "./caller.ts";
 import type { Peers } from "./caller.ts";
 
-/** Silent connections are closed after this; streams are kept alive more often than that. */
-const IDLE_TIMEOUT_SECONDS = 40;
 /** The runtime must not answer for us: what is too large is refused by the endpoints, in words. */
 const RUNTIME_BODY_LIMIT = 2 ** 40;
 /** How long answers that are on their way may take when the listener closes. */

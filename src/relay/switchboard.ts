@@ -2,6 +2,7 @@ import type { ServerConfig } from "../config/config.ts";
 import { answersQuestions } from "../protocol/capabilities.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
+import type { Log } from "../telemetry/log.ts";
 import type { Connection, ConnectionListener, Introduction } from "../upstream/connection.ts";
 import { readTools } from "../upstream/catalogue.ts";
 import { Fault } from "../upstream/fault.ts";
@@ -33,6 +34,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
   readonly upstream: Upstream;
   readonly clock: Clock;
   readonly #identity: Identity;
+  readonly #log: Log;
   readonly #lines = new Map<string, Line>();
   readonly #shared: Line;
   readonly #takesHeaders: boolean;
@@ -47,6 +49,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
   constructor(config: ServerConfig, identity: Identity, deps: UpstreamDeps) {
     const need = sharedNeed(config, identity);
     this.clock = deps.clock;
+    this.#log = deps.log;
     this.#identity = identity;
     this.upstream = new Upstream(config, need, this, deps);
     this.#shared = new Line(need, undefined, this);
@@ -208,6 +211,12 @@ export class Switchboard implements UpstreamListener, LineOwner {
     this.#releaseIdle(this.clock.now() - GRACE_MS);
   }
 
+  #makeRoom(): void {
+    this.#releaseIdle(this.clock.now());
+    // The one that nobody is on was started for the catalogue, which is known by now.
+    if (this.upstream.atCapacity && this.#shared.idle && this.#takesHeaders) void this.upstream.rest();
+  }
+
   #releaseIdle(unusedSince: number): void {
     for (const line of this.#lines.values()) {
       if (line.key !== "" && line.idle && line.lastUsed <= unusedSince) this.#release(line);
@@ -215,6 +224,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
   }
 
   #release(line: Line): void {
+    this.#log.debug({ server: this.config.displayName }, "a connection that nobody uses is closed");
     this.#lines.delete(line.key);
     this.upstream.release(line.key);
   }
@@ -256,7 +266,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
     let line = this.#lines.get(key);
     if (line === undefined) {
       // A process that is only kept warm must not cost somebody else his place.
-      if (this.upstream.atCapacity) this.#releaseIdle(this.clock.now());
+      if (this.upstream.atCapacity) this.#makeRoom();
       line = this.#makeLine(key, owner.exclusive ? session : undefined, carried);
       this.#lines.set(key, line);
     }

@@ -145,6 +145,13 @@ export class Upstream {
     void slot.stop();
   }
 
+  /** Ends the shared connection until somebody needs it again. */
+  async rest(): Promise<void> {
+    const slot = this.#slots.get("");
+    this.#slots.delete("");
+    await slot?.stop();
+  }
+
   async stop(): Promise<void> {
     this.#stopSweep?.();
     const slots = [...this.#slots.values()];
@@ -195,6 +202,7 @@ export class Upstream {
         },
         ready: (connection, again) => {
           this.#introduction = connection.introduction;
+          log.debug({ server, shared, protocolVersion: connection.introduction.protocolVersion }, "connection open");
           this.#listener.ready(connection, need.key, again);
           if (shared) this.#refresh(connection);
         },

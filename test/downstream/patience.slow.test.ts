@@ -3,10 +3,12 @@
  * long as its slowest test.
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { readFileSync } from "node:fs";
 import { startProxy } from "../support/proxy.ts";
 import type { RunningProxy } from "../support/proxy.ts";
 import { EventReader, HttpClient, INITIALIZE, connect, readAnswer, tools } from "../http/client.ts";
-import { dial, request } from "../http/raw.ts";
+import { dial, post, request } from "../http/raw.ts";
+import { until } from "../upstream/processes.ts";
 
 /** Longer than the proxy's own limit for silent connections. */
 const SILENCE_MS = 44_000;
@@ -15,17 +17,20 @@ const TEST_MS = 90_000;
 let proxy: RunningProxy;
 let slow: RunningProxy;
 let forgetful: RunningProxy;
+let unread: RunningProxy;
 beforeAll(async () => {
-  [proxy, slow, forgetful] = await Promise.all([
+  [proxy, slow, forgetful, unread] = await Promise.all([
     startProxy({ a: tools() }, { mcpProxy: { stateless: true } }),
     startProxy({ slow: tools({ env: { HTTP_TOOLS_DELAY: String(SILENCE_MS) } }) }),
     startProxy({ a: tools() }, { mcpProxy: { sessionIdleMinutes: 0.01, sessionMaxDays: 0.0004 } }),
+    startProxy({ a: tools() }, { mcpProxy: { stateless: true } }),
   ]);
 });
 afterAll(async () => {
   await proxy[Symbol.asyncDispose]();
   await slow[Symbol.asyncDispose]();
   await forgetful[Symbol.asyncDispose]();
+  await unread[Symbol.asyncDispose]();
 });
 
 const silence = JSON.stringify({
@@ -216,3 +221,36 @@ test.concurrent(
   },
   TEST_MS,
 );
+
+/**
+ * Whether the proxy still holds its end of a connection. The socket here cannot tell while nobody reads: the end of the
+ * stream stands behind what is unread.
+ */
+function held(serverPort: number, clientPort: number | undefined): boolean {
+  const address = (port = 0): string => `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  // Columns of /proc/net/tcp: number, local and remote address, state, of which 01 is "established".
+  const wanted = ` ${address(serverPort)} ${address(clientPort)} 01 `;
+  return readFileSync("/proc/net/tcp", "utf8").includes(wanted);
+}
+
+for (const Accept of ["application/json", "text/event-stream", "application/json, text/event-stream"]) {
+  test.concurrent(
+    `an answer that nobody reads does not hold its connection for ever (${Accept})`,
+    async () => {
+      const big = {
+        jsonrpc: "2.0",
+        id: 1,
+        method: "tools/call",
+        params: { name: "big", arguments: { characters: 2 ** 23 } },
+      };
+      const socket = await dial(unread.port);
+      socket.pause();
+      socket.on("error", () => undefined);
+      socket.write(post("/a/mcp", big, { Accept, Connection: "keep-alive" }));
+      expect(held(unread.port, socket.localPort)).toBeTrue();
+      await until("it is closed", () => !held(unread.port, socket.localPort), 75_000);
+      socket.destroy();
+    },
+    TEST_MS,
+  );
+}

@@ -14,12 +14,12 @@ for (const isolation of ["shared", "auto"]) {
     await raw.request("resources/subscribe", '{"uri":"a://1"}').answer();
     const inbox = raw.call("lost");
     await server.call("lost");
-    const subscribed = server.count("resources/subscribe");
+    await server.request("resources/subscribe");
     end.drop();
     expect((await inbox.answer()).message.error?.code).toBe(-32603);
     // Nobody asks for it: a client that only listens has it again too.
     await stream.method("notifications/tools/list_changed");
-    expect(server.count("resources/subscribe")).toBe(subscribed + 1);
+    await server.request("resources/subscribe");
     const again = raw.call("echo", "{}", "2");
     expect((await again.answer()).message.result).toBeDefined();
     await raw.end();
