@@ -90,7 +90,7 @@ test("what is no message in a batch is answered for itself", async () => {
   const { status, text } = await client.send([{ jsonrpc: "2.0", id: 1, method: "ping" }, 1, { jsonrpc: "1.0" }]);
   expect(status).toBe(200);
   const answers = JSON.parse(text) as RpcMessage[];
-  expect(answers.map(({ id }) => id).sort()).toEqual([1, null, null]);
+  expect(answers.filter(({ id }) => id === null)).toHaveLength(2);
   expect(answers.filter(({ error }) => error?.code === -32600)).toHaveLength(2);
 });
 

@@ -33,7 +33,7 @@ afterAll(async () => {
 interface Open {
   readonly events: EventReader;
   readonly endpoint: string;
-  close(): void;
+  readonly close: () => void;
 }
 
 async function open(path: string, token?: string, from = proxy): Promise<Open> {

@@ -168,7 +168,7 @@ describe("an id that is", () => {
       "0",
       "x",
       "-",
-      `${life}`,
+      life,
       `${life}-1`,
       `${life}-99-0`,
       `${life}-1-1e3`,

@@ -2,11 +2,12 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { EventSource } from "eventsource";
 import type { Client } from "@modelcontextprotocol/sdk/client/index.js";
+import type * as sdkTypes from "@modelcontextprotocol/sdk/types.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { startProxy } from "../support/proxy.ts";
 import type { RunningProxy } from "../support/proxy.ts";
 
-type Types = typeof import("@modelcontextprotocol/sdk/types.js");
+type Types = typeof sdkTypes;
 
 const OLD = "sdk-1.0";
 const MIDDLE = "sdk-1.10";

@@ -45,7 +45,8 @@ test("an endpoint event that points to another server makes its own server unusa
   });
   const failed = await proxy.logged((line) => String(line["msg"]).includes("points to another server"));
   expect(JSON.stringify(failed)).not.toContain("secret");
-  await expect(RawClient.open(`${proxy.url}/evil/mcp`)).rejects.toThrow("points to another server");
+  const refused = await RawClient.open(`${proxy.url}/evil/mcp`).catch((error: unknown) => error);
+  expect(String(refused)).toContain("points to another server");
   const raw = await RawClient.open(`${proxy.url}/it/mcp`);
   expect((await raw.call("echo").answer()).message.result).toBeDefined();
   await raw.end();

@@ -101,7 +101,7 @@ for (const isolation of ["shared", "auto"] as const) {
             const { message } = await other.request(method, `{"taskId":${wanted}}`, "1").answer();
             expect([method, wanted, message.error?.code]).toEqual([method, wanted, -32602]);
           }
-          const doubled = await other.request(method, `{"taskId":"${id}","TASKID":"x"}`, "1");
+          const doubled = other.request(method, `{"taskId":"${id}","TASKID":"x"}`, "1");
           expect((await doubled.first(() => true)).message.error?.code).toBe(-32600);
         }
         expect(server.heard.slice(before).filter(({ message }) => message.method?.startsWith("tasks/"))).toEqual([]);
