@@ -4,6 +4,7 @@ import { EventSource } from "eventsource";
 import type { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import type * as sdkTypes from "@modelcontextprotocol/sdk/types.js";
 import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
+import { program, testWith } from "../support/programs.ts";
 import { startProxy } from "../support/proxy.ts";
 import type { RunningProxy } from "../support/proxy.ts";
 
@@ -12,6 +13,7 @@ type Types = typeof sdkTypes;
 const OLD = "sdk-1.0";
 const MIDDLE = "sdk-1.10";
 const NEW = "@modelcontextprotocol/sdk";
+const PYTHON_SDK = ["--with", "mcp==1.12.4", "--with", "pydantic==2.11.7"];
 const SERVER = join(import.meta.dir, "../fixtures/sdk-server.ts");
 
 /** The first version has no Streamable HTTP. */
@@ -113,6 +115,32 @@ async function suite(client: Client, types: Types, sdk: string, server: string):
   abort.abort();
   expect(await waiting.catch(() => "taken back")).toBe("taken back");
   expect(await call("echo", { after: true })).toBe('{"after":true}');
+}
+
+for (const front of ["sse", "http"] as const) {
+  testWith(
+    program("uvx"),
+    `a client of the Python SDK over ${front} at every server`,
+    async (uvx) => {
+      const script = join(import.meta.dir, "../fixtures/python-client.py");
+      for (const [sdk, transport] of SERVERS) {
+        const url = `${proxy.url}/${nameOf(sdk, transport)}/${front === "sse" ? "sse" : "mcp"}`;
+        const child = Bun.spawn([uvx, ...PYTHON_SDK, "python", script, front, url], {
+          stdout: "pipe",
+          stderr: "pipe",
+        });
+        const [out, errors] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+        if ((await child.exited) !== 0) throw new Error(errors);
+        expect(JSON.parse(out)).toEqual({
+          server: `${sdk} ${transport}`,
+          tools: ["echo", "progress", "release", "sample", "wait"],
+          echo: '{"n":1}',
+          sample: expect.stringContaining("sampled in Python"),
+        });
+      }
+    },
+    120_000,
+  );
 }
 
 for (const [clientSdk, front] of CLIENTS) {
