@@ -123,21 +123,23 @@ for (const front of ["sse", "http"] as const) {
     `a client of the Python SDK over ${front} at every server`,
     async (uvx) => {
       const script = join(import.meta.dir, "../fixtures/python-client.py");
-      for (const [sdk, transport] of SERVERS) {
-        const url = `${proxy.url}/${nameOf(sdk, transport)}/${front === "sse" ? "sse" : "mcp"}`;
-        const child = Bun.spawn([uvx, ...PYTHON_SDK, "python", script, front, url], {
-          stdout: "pipe",
-          stderr: "pipe",
-        });
-        const [out, errors] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
-        if ((await child.exited) !== 0) throw new Error(errors);
-        expect(JSON.parse(out)).toEqual({
-          server: `${sdk} ${transport}`,
-          tools: ["echo", "progress", "release", "sample", "wait"],
-          echo: '{"n":1}',
-          sample: expect.stringContaining("sampled in Python"),
-        });
-      }
+      const path = front === "sse" ? "sse" : "mcp";
+      const urls = SERVERS.map(([sdk, transport]) => `${proxy.url}/${nameOf(sdk, transport)}/${path}`);
+      const command = [uvx, ...PYTHON_SDK, "python", script, front, ...urls];
+      const child = Bun.spawn(command, { stdout: "pipe", stderr: "pipe" });
+      const [out, errors] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
+      if ((await child.exited) !== 0) throw new Error(errors);
+      const answers = out
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line) as unknown);
+      const expected = SERVERS.map(([sdk, transport]) => ({
+        server: `${sdk} ${transport}`,
+        tools: ["echo", "progress", "release", "sample", "wait"],
+        echo: '{"n":1}',
+        sample: expect.stringContaining("sampled in Python") as string,
+      }));
+      expect(answers).toEqual(expected);
     },
     120_000,
   );
