@@ -193,6 +193,7 @@ overBoth(
     }
   },
   {
+    fronts: ["http"],
     prepare: (server) => {
       server.introduce = ({ message }) =>
         `{"protocolVersion":${JSON.stringify(message.params?.["protocolVersion"])},"capabilities":${server.capabilities.replace('"tools":{}', '"tools":{"listChanged":true}')},` +

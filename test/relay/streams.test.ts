@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
-import { overBoth } from "./relay-contract.ts";
+import { overBoth, overHttpClients } from "./relay-contract.ts";
 
 const JSON_ONLY = { accept: "application/json" };
 const EVENTS_ONLY = { accept: "text/event-stream" };
 const CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"talks","_meta":{"progressToken":"t"}}}';
 
-overBoth("streams", (subject) => {
+overHttpClients("streams", (subject) => {
   test("a plain answer when the answer is the first thing to say, an event stream when it is not", async () => {
     const { server, client } = subject();
     const raw = await client();
