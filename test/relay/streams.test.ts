@@ -114,6 +114,8 @@ overBoth(
       const [longCall, otherCall] = [await server.call("long"), await server.call("other")];
       longCall.result(`{"x":"${"y".repeat(200_000)}"}`);
       expect((await long.answer()).message.error?.message).toContain("100000 bytes");
+      // On the one stream of HTTP+SSE there is no telling where the next message begins: the link ends and is made again.
+      if (subject().transport === "sse") return;
       otherCall.result(`{"x":"${"y".repeat(50_000)}"}`);
       expect((await other.answer()).message).toHaveProperty("result");
     });
