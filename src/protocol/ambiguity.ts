@@ -9,6 +9,9 @@ const READ: Readonly<Record<string, string>> = {
   "resources/subscribe": "uri",
   "resources/unsubscribe": "uri",
   "logging/setLevel": "level",
+  "tasks/get": "taskId",
+  "tasks/result": "taskId",
+  "tasks/cancel": "taskId",
   "notifications/cancelled": "requestId",
   "notifications/progress": "progressToken",
 };

@@ -137,8 +137,8 @@ export class Switchboard implements UpstreamListener, LineOwner {
     );
   }
 
-  /** The line a session's notifications go to; none while it has no connection. */
-  lineOf(session: Session, caller: Caller): Line {
+  /** The line that what this caller sends goes to. */
+  lineOf(session: Session | undefined, caller: Caller): Line {
     return this.#lineFor(caller, session);
   }
 

@@ -88,6 +88,7 @@ export class DetectWire implements Wire {
           this.#listener?.failed(id, fault);
         }
       },
+      parked: (id) => this.#listener?.parked?.(id),
       closed: (fault) => {
         if (!this.#switching) this.#listener?.closed(fault);
       },
