@@ -196,6 +196,14 @@ export class StreamableHttp {
     if (!accepts.json && !accepts.events) {
       return this.#error(admitted, 406, ErrorCode.server, "Not acceptable: accept application/json, text/event-stream");
     }
+    if (headers.has("content-encoding")) {
+      return this.#error(
+        admitted,
+        415,
+        ErrorCode.server,
+        "Unsupported media type: send the body without Content-Encoding",
+      );
+    }
     if (!isJsonMediaType(headers.get("content-type"))) {
       return this.#error(admitted, 415, ErrorCode.server, "Unsupported media type: send application/json");
     }

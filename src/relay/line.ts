@@ -87,9 +87,10 @@ export class Line {
     return this.#sessions.size === 0 && this.#exchanges.size === 0;
   }
 
-  /** Sessions are on it, but nothing would be lost to them but warmth. */
-  get unused(): boolean {
-    return this.#exchanges.size === 0 && this.#passed.size === 0 && this.subscriptions.uris().length === 0;
+  /** Whether all its sessions have moved on, and left nothing open here. */
+  leftBehind(movedOn: (session: Session) => boolean): boolean {
+    if (this.#exchanges.size > 0 || this.#passed.size > 0 || this.subscriptions.uris().length > 0) return false;
+    return this.#sessions.size > 0 && [...this.#sessions].every(movedOn);
   }
 
   get lastUsed(): number {

@@ -37,6 +37,8 @@ export class Session {
   lastUsed: number;
   readonly #lines = new Set<Line>();
   readonly #exchanges = new Map<string, Exchange>();
+  /** In flight under an id that the client has used again meanwhile: nobody can name them, but they end with it. */
+  readonly #namesakes = new Set<Exchange>();
   readonly #questions = new Map<number, Question>();
   readonly #streams: EventStream[] = [];
   #backlog: string[] = [];
@@ -82,12 +84,16 @@ export class Session {
   }
 
   exchangeOpened(exchange: Exchange): void {
-    if (exchange.request.id !== undefined) this.#exchanges.set(exchange.request.id, exchange);
+    const id = exchange.request.id ?? "";
+    const earlier = this.#exchanges.get(id);
+    if (earlier !== undefined) this.#namesakes.add(earlier);
+    this.#exchanges.set(id, exchange);
   }
 
   exchangeClosed(exchange: Exchange): void {
-    const id = exchange.request.id;
-    if (id !== undefined && this.#exchanges.get(id) === exchange) this.#exchanges.delete(id);
+    const id = exchange.request.id ?? "";
+    if (this.#exchanges.get(id) === exchange) this.#exchanges.delete(id);
+    else this.#namesakes.delete(exchange);
   }
 
   /** The open exchange for an id of this client, as the raw token. */
@@ -186,7 +192,8 @@ export class Session {
         errorText(question.serverId, ErrorCode.server, "the client's session has ended"),
       );
     }
-    for (const exchange of [...this.#exchanges.values()]) exchange.cancel("the client's session has ended");
+    for (const exchange of [...this.#namesakes, ...this.#exchanges.values()])
+      exchange.cancel("the client's session has ended");
     this.#ended = true;
     for (const line of this.#lines) line.leave(this);
     this.#lines.clear();

@@ -40,6 +40,8 @@ export class Switchboard implements UpstreamListener, LineOwner {
   readonly #takesHeaders: boolean;
   /** Whether callers can have connections that differ at all; where not, there is nothing to find out per request. */
   readonly #always: Line | undefined;
+  /** The line each session used last: a header that changes moves it to another one. */
+  readonly #latest = new WeakMap<Session, Line>();
   #hasAsked = false;
   #inFlight = 0;
   #quiet: (() => void)[] = [];
@@ -216,7 +218,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
     if (!this.upstream.atCapacity) return;
     // A session whose header has changed is still on the line of its old value.
     for (const line of this.#lines.values()) {
-      if (this.#takesHeaders && line !== this.#shared && line.unused) {
+      if (line !== this.#shared && line.leftBehind((session) => this.#latest.get(session) !== line)) {
         line.dismiss();
         return this.#release(line);
       }
@@ -284,7 +286,10 @@ export class Switchboard implements UpstreamListener, LineOwner {
       line = this.#makeLine(key, owner.exclusive ? session : undefined, carried);
       this.#lines.set(key, line);
     }
-    session?.join(line);
+    if (session !== undefined) {
+      session.join(line);
+      this.#latest.set(session, line);
+    }
     return line;
   }
 

@@ -40,7 +40,12 @@ describe("clients that misbehave leave nothing behind:", () => {
   });
   /** Clients that leave in the middle: of a call, of a stream, of their own words. */
   async function vanish(count: number): Promise<void> {
-    const call = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name: "hang", arguments: {} } });
+    const call = JSON.stringify({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "tools/call",
+      params: { name: "hang", arguments: {} },
+    });
     const session = String(client.session);
     const kinds = [
       post("/it/mcp", call),

@@ -40,7 +40,8 @@ test(`with ${LIMIT} descriptors and more clients than that it goes on, and serve
   for (;;) {
     const said = await client.call("nonce", { nonce: "back" }).catch((error: unknown) => String(error));
     if (said === "back") break;
-    if (Date.now() > deadline) throw new Error(`it does not come back: ${said}\n${JSON.stringify(proxy.log.slice(-5))}`);
+    if (Date.now() > deadline)
+      throw new Error(`it does not come back: ${said}\n${JSON.stringify(proxy.log.slice(-5))}`);
     await Bun.sleep(200);
   }
   expect(await proxy.stop()).toBe(0);

@@ -21,19 +21,25 @@ describe("a place for state that cannot be written", () => {
     { what: "a full disk", mount: "mount -t tmpfs -o size=64k none state && (cat /dev/zero > state/filler || true)" },
     { what: "a read-only file system", mount: "mount -t tmpfs -o ro none state" },
   ]) {
-    testWith(needed, `${what}: it serves with a key for this run, and a warning names the directory`, async (unshare) => {
-      using place = new Place();
-      mkdirSync(place.file("state"));
-      place.write({ it: faulty() });
-      const script = `${mount} 2>/dev/null; exec "$@"`;
-      await using proxy = await Launched.up(place, { before: [unshare, "--mount", "sh", "-c", script, "sh"] });
-      await serves(proxy);
-      const warning = proxy.log.find(({ level, msg }) => level === "warn" && String(msg).includes(place.file("state")));
-      expect(warning).toBeDefined();
-      await proxy.reload();
-      await serves(proxy);
-      expect(await proxy.stop()).toBe(0);
-    });
+    testWith(
+      needed,
+      `${what}: it serves with a key for this run, and a warning names the directory`,
+      async (unshare) => {
+        using place = new Place();
+        mkdirSync(place.file("state"));
+        place.write({ it: faulty() });
+        const script = `${mount} 2>/dev/null; exec "$@"`;
+        await using proxy = await Launched.up(place, { before: [unshare, "--mount", "sh", "-c", script, "sh"] });
+        await serves(proxy);
+        const warning = proxy.log.find(
+          ({ level, msg }) => level === "warn" && String(msg).includes(place.file("state")),
+        );
+        expect(warning).toBeDefined();
+        await proxy.reload();
+        await serves(proxy);
+        expect(await proxy.stop()).toBe(0);
+      },
+    );
   }
 
   test("a file stands where the directory should be: the same", async () => {
@@ -42,7 +48,9 @@ describe("a place for state that cannot be written", () => {
     place.write({ it: faulty() });
     await using proxy = await Launched.up(place);
     await serves(proxy);
-    expect(proxy.log.some(({ level, msg }) => level === "warn" && String(msg).includes(place.file("state")))).toBe(true);
+    expect(proxy.log.some(({ level, msg }) => level === "warn" && String(msg).includes(place.file("state")))).toBe(
+      true,
+    );
   });
 
   test("a half-written key from a full disk is no key: said at start, and never used in silence", async () => {
