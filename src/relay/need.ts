@@ -1,6 +1,6 @@
 import type { ServerConfig } from "../config/config.ts";
 import { CARRIED } from "../protocol/capabilities.ts";
-import type { Declaration } from "../upstream/connection.ts";
+import type { Declaration } from "../upstream/greeting.ts";
 import type { Need } from "../upstream/upstream.ts";
 import type { Caller } from "./ends.ts";
 import type { Session } from "./session.ts";
