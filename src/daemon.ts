@@ -10,6 +10,8 @@ import { PathTable } from "./http/paths.ts";
 import { plainReplyHeaders } from "./http/reply-headers.ts";
 import { viewerOf } from "./http/viewer.ts";
 import { ServerEndpoint } from "./relay/endpoint.ts";
+import type { Dialogue } from "./relay/dialogue.ts";
+import { Parking } from "./relay/parking.ts";
 import { Sessions } from "./relay/sessions.ts";
 import { Switchboard } from "./relay/switchboard.ts";
 import { Sealer } from "./store/sealer.ts";
@@ -57,6 +59,7 @@ export class Daemon {
       idleMs: config.sessionIdleMs,
       maxAgeMs: config.sessionMaxAgeMs,
     });
+    const parking = new Parking<Dialogue>(new Sealer("request state", deps.keys.keys), clock);
     for (const server of config.servers.values()) {
       const switchboard = new Switchboard(
         server,
@@ -73,7 +76,7 @@ export class Daemon {
           },
         },
       );
-      this.#rooms.set(server.name, { endpoint: new ServerEndpoint(switchboard), gate: new TokenGate(this.#tokensOf(server)) });
+      this.#rooms.set(server.name, { endpoint: new ServerEndpoint(switchboard, parking, clock), gate: new TokenGate(this.#tokensOf(server)) });
     }
     this.#door = this.#makeDoor();
   }
@@ -110,6 +113,7 @@ export class Daemon {
   async stop(): Promise<void> {
     this.#stopSweep?.();
     this.#heartbeat.stop();
+    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.finishListening();
     const closing = this.#server?.stop(false);
     this.#sessions.close();
     await Promise.all([...this.#rooms.values()].map(({ endpoint }) => endpoint.switchboard.upstream.stop()));

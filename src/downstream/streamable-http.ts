@@ -13,6 +13,7 @@ import { BodyTooLarge, readBody } from "./body.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { HttpReply, KEEP_ALIVE_MS } from "./http-reply.ts";
 import type { Accepts, ReplyHeaders } from "./http-reply.ts";
+import { isModern, receiveModern } from "./modern-http.ts";
 import { SseStream } from "./sse-stream.ts";
 
 export interface StreamableHttpDeps {
@@ -122,6 +123,7 @@ export class StreamableHttp {
       return reply.respond(this.#error(admitted, 400, ErrorCode.invalidRequest, `Invalid request: ${message}`));
     }
     admitted.heard?.(message);
+    if (isModern(message, admitted.request.headers)) return receiveModern(admitted, message, reply, accepts);
     if (message.method === "initialize" && message.kind === "request") {
       return void this.#initialize(admitted, message).then((response) => reply.respond(response));
     }

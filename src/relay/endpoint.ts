@@ -1,12 +1,16 @@
 import type { ToolFilter } from "../config/config.ts";
-import { allowsTool, filterToolList } from "../policy/tool-filter.ts";
+import { allowsTool, filterToolList, filterTools } from "../policy/tool-filter.ts";
 import { find, splice } from "../protocol/json.ts";
 import { ErrorCode, errorText, resultText } from "../protocol/errors.ts";
 import { levelName, levelRank } from "../protocol/log-levels.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Caller, EventStream, Reply } from "./ends.ts";
+import type { Clock } from "../telemetry/clock.ts";
+import type { Dialogue } from "./dialogue.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ExchangeHooks } from "./exchange.ts";
+import { ModernEndpoint } from "./modern-endpoint.ts";
+import type { Parking } from "./parking.ts";
 import type { Session } from "./session.ts";
 import type { Switchboard } from "./switchboard.ts";
 
@@ -19,10 +23,21 @@ export class ServerEndpoint {
   readonly switchboard: Switchboard;
   readonly #filter: ToolFilter | undefined;
 
-  constructor(switchboard: Switchboard) {
+  /** The same URL for clients of the stateless era. */
+  readonly modern: ModernEndpoint;
+
+  constructor(switchboard: Switchboard, parking: Parking<Dialogue>, clock: Clock) {
     this.name = switchboard.config.name;
     this.switchboard = switchboard;
     this.#filter = switchboard.config.toolFilter;
+    this.modern = new ModernEndpoint({
+      name: this.name,
+      switchboard,
+      parking,
+      clock,
+      allows: (message, caller) => this.#allows(message, caller, undefined),
+      listHooks: () => this.#listHooks(),
+    });
   }
 
   /**
@@ -42,6 +57,8 @@ export class ServerEndpoint {
         return this.#call(message, caller, session, reply);
       case "tools/list":
         return this.#relay(message, caller, session, reply, this.#listHooks());
+      case "ping":
+        return this.#isStateless ? answerEmpty(message, reply) : this.#relay(message, caller, session, reply);
       case "logging/setLevel":
         return this.#setLevel(message, caller, session, reply);
       case "resources/subscribe":
@@ -49,6 +66,7 @@ export class ServerEndpoint {
       case "resources/unsubscribe":
         return this.#unsubscribe(message, caller, session, reply);
       default:
+        if (this.#isStateless && message.method?.startsWith("tasks/") === true) return answerUnknown(message, reply);
         return this.#relay(message, caller, session, reply);
     }
   }
@@ -63,7 +81,7 @@ export class ServerEndpoint {
       return span === undefined ? undefined : session?.exchange(message.slice(span))?.cancel(message.stringParam("reason"));
     }
     if (method === "notifications/progress") return session?.progress(message);
-    if (session === undefined) return;
+    if (session === undefined || this.#isStateless) return;
     if (method === "notifications/roots/list_changed" && !this.#hasOwnRoots(session, caller)) return;
     this.switchboard.send(message.text, caller, session);
   }
@@ -91,8 +109,13 @@ export class ServerEndpoint {
 
   #listHooks(): ExchangeHooks | undefined {
     const filter = this.#filter;
-    if (filter === undefined) return undefined;
-    return { rewrite: (text) => filterToolList(text, (tool) => allowsTool(filter, tool)) };
+    const { config, upstream } = this.switchboard;
+    const sees = filter === undefined ? undefined : (text: string) => filterToolList(text, (tool) => allowsTool(filter, tool));
+    if (config.target.kind === "stdio") return sees === undefined ? undefined : { rewrite: sees };
+    // Clients of HTTP servers must not be offered tools whose headers could not be made.
+    const valid = (text: string): string =>
+      upstream.introduction?.era === "modern" ? filterTools(text, (tool) => upstream.toolHeaders.isValid(tool)) : text;
+    return { rewrite: sees === undefined ? valid : (text) => sees(valid(text)) };
   }
 
   /**
@@ -100,27 +123,33 @@ export class ServerEndpoint {
    * answer would tell which ones are hidden.
    */
   #call(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
-    const filter = this.#filter;
-    if (filter === undefined) return this.#relay(message, caller, session, reply);
-    const tool = message.stringParam("name");
-    // A server that ignores the case of keys would take another name than the one that is checked here.
-    const names = message.paramMembers.filter((member) => member.key.toLowerCase() === "name").length;
     const refuse = (): undefined => {
-      reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Unknown tool: ${tool ?? ""}`));
+      const tool = message.stringParam("name") ?? "";
+      reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Unknown tool: ${tool}`));
     };
-    if (tool === undefined || names !== 1 || !allowsTool(filter, tool)) return refuse();
-    const offered = this.switchboard.offers(tool, caller, session);
+    const offered = this.#allows(message, caller, session);
     if (offered === true) return this.#relay(message, caller, session, reply);
     if (offered === false) return refuse();
     void offered.then((found) => (found ? void this.#relay(message, caller, session, reply) : refuse()));
     return undefined;
   }
 
-  #setLevel(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange {
+  #allows(message: Message, caller: Caller, session: Session | undefined): boolean | Promise<boolean> {
+    const filter = this.#filter;
+    if (filter === undefined) return true;
+    const tool = message.stringParam("name");
+    // A server that ignores the case of keys would take another name than the one that is checked here.
+    const names = message.paramMembers.filter((member) => member.key.toLowerCase() === "name").length;
+    if (tool === undefined || names !== 1 || !allowsTool(filter, tool)) return false;
+    return this.switchboard.offers(tool, caller, session);
+  }
+
+  #setLevel(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
     const rank = levelRank(message.stringParam("level"));
     if (session === undefined || rank === -1) return this.#relay(message, caller, session, reply);
     const before = session.logRank;
     session.logRank = rank;
+    if (this.#isStateless) return answerEmpty(message, reply);
     const span = message.param("level");
     const most = this.switchboard.lineOf(session, caller).mostVerboseWith(rank, session);
     const upward = most === rank || span === undefined ? message : message.with({ ...span, text: `"${levelName(most)}"` });
@@ -130,10 +159,12 @@ export class ServerEndpoint {
     return this.#relay(upward, caller, session, reply, { ended });
   }
 
-  #subscribe(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange {
+  #subscribe(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
     const uri = message.stringParam("uri");
     if (session === undefined || uri === undefined) return this.#relay(message, caller, session, reply);
-    const { subscriptions } = this.switchboard.lineOf(session, caller);
+    const line = this.switchboard.lineOf(session, caller);
+    const { subscriptions } = line;
+    if (this.#isStateless) return void this.#subscribeStateless(message, uri, caller, session, reply);
     // Before it is sent: the first update may come before the answer.
     subscriptions.add(uri, session);
     const ended = (succeeded: boolean): void => {
@@ -146,8 +177,37 @@ export class ServerEndpoint {
     const uri = message.stringParam("uri");
     if (session === undefined || uri === undefined) return this.#relay(message, caller, session, reply);
     const wanted = this.switchboard.lineOf(session, caller).subscriptions.remove(uri, session);
+    if (!wanted && this.switchboard.lineOf(session, caller).uncovers()) return answerEmpty(message, reply);
     if (!wanted) return this.#relay(message, caller, session, reply);
-    reply.finish(resultText(message.id ?? "null", "{}"));
-    return undefined;
+    return answerEmpty(message, reply);
   }
+
+  /** A stateless server has no sessions: what they hold is held here. */
+  get #isStateless(): boolean {
+    return this.switchboard.upstream.introduction?.era === "modern";
+  }
+
+  async #subscribeStateless(message: Message, uri: string, caller: Caller, session: Session, reply: Reply): Promise<void> {
+    const id = message.id ?? "null";
+    try {
+      const line = await this.switchboard.lineReady(session, caller);
+      line.subscriptions.add(uri, session);
+      if ((await line.covers(uri)) === true) return reply.finish(resultText(id, "{}"));
+      line.subscriptions.remove(uri, session);
+      line.uncovers();
+      reply.finish(errorText(id, ErrorCode.invalidParams, `the server does not tell of changes of ${uri}`));
+    } catch (error) {
+      const { message: why, data } = this.switchboard.explain(error, caller);
+      reply.finish(errorText(id, ErrorCode.internal, why, data));
+    }
+  }
+}
+
+function answerEmpty(message: Message, reply: Reply): undefined {
+  reply.finish(resultText(message.id ?? "null", "{}"));
+}
+
+/** The tasks of 2025-11-25 are not those of the stateless era. */
+function answerUnknown(message: Message, reply: Reply): undefined {
+  reply.finish(errorText(message.id ?? "null", ErrorCode.methodNotFound, `Method not found: ${message.method}`));
 }
