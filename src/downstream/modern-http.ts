@@ -30,7 +30,10 @@ export function receiveModern(admitted: Admitted, message: Message, reply: HttpR
     reply.respond(new Response(errorText(message.id ?? "null", code, text, data), { status, headers: headers.json }));
   };
   if (message.kind === "response") {
-    return refuse(400, { code: ErrorCode.invalidRequest, text: "Invalid request: a client sends no responses in this version" });
+    return refuse(400, {
+      code: ErrorCode.invalidRequest,
+      text: "Invalid request: a client sends no responses in this version",
+    });
   }
   if (message.kind === "notification") {
     // Ids of different clients collide, so a cancellation names nobody's request here; closing the stream does.
@@ -39,9 +42,13 @@ export function receiveModern(admitted: Admitted, message: Message, reply: HttpR
   const wrong = check(message, request.headers);
   if (wrong !== undefined) return refuse(400, wrong);
   const envelope = readEnvelope(message);
-  if (typeof envelope === "string") return refuse(400, { code: ErrorCode.invalidParams, text: `Invalid params: ${envelope}` });
+  if (typeof envelope === "string")
+    return refuse(400, { code: ErrorCode.invalidParams, text: `Invalid params: ${envelope}` });
   if (message.method === "subscriptions/listen" && !accepts.events) {
-    return refuse(406, { code: ErrorCode.server, text: "Not acceptable: this opens an event stream; accept text/event-stream" });
+    return refuse(406, {
+      code: ErrorCode.server,
+      text: "Not acceptable: this opens an event stream; accept text/event-stream",
+    });
   }
   if (!accepts.events) admitted.patient();
   reply.asked();
@@ -62,10 +69,14 @@ export function receiveModern(admitted: Admitted, message: Message, reply: HttpR
 /** What is wrong with a request's headers or its version, in the order in which it is told. */
 function check(message: Message, headers: Headers): Wrong | undefined {
   if (!hasEnvelope(message)) {
-    return { code: ErrorCode.invalidParams, text: "Invalid params: params._meta has no io.modelcontextprotocol/protocolVersion" };
+    return {
+      code: ErrorCode.invalidParams,
+      text: "Invalid params: params._meta has no io.modelcontextprotocol/protocolVersion",
+    };
   }
   const version = envelopeVersion(message);
-  if (version === undefined) return { code: ErrorCode.invalidParams, text: "Invalid params: the protocolVersion in _meta must be a string" };
+  if (version === undefined)
+    return { code: ErrorCode.invalidParams, text: "Invalid params: the protocolVersion in _meta must be a string" };
   const named = headers.get(VERSION_HEADER)?.trim();
   if (named === undefined) return mismatch("MCP-Protocol-Version is missing");
   if (named !== version) return mismatch("MCP-Protocol-Version differs from the protocolVersion in _meta");

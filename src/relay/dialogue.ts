@@ -203,7 +203,8 @@ export class Dialogue implements Asked, Parked {
     const reply = this.#reply;
     if (reply === undefined || this.#over || this.#open.size === 0) return;
     const state = this.#deps.parking.park(this, this.binding);
-    if (state === undefined) return this.#fail(ErrorCode.internal, "too many calls wait for answers; try again later", 200);
+    if (state === undefined)
+      return this.#fail(ErrorCode.internal, "too many calls wait for answers; try again later", 200);
     const requests = [...this.#open].map(([id, open]) => {
       open.shown++;
       return { key: keyOf(id), method: open.method, params: open.params };

@@ -47,7 +47,11 @@ export class ServerEndpoint {
   async initialize(message: Message, session: Session, caller: Caller): Promise<string> {
     const { text } = await this.switchboard.introduce(session, caller);
     const version = find(text, 0, "protocolVersion");
-    const edit = { start: version?.start ?? 0, end: version?.end ?? 0, text: JSON.stringify(session.client.protocolVersion) };
+    const edit = {
+      start: version?.start ?? 0,
+      end: version?.end ?? 0,
+      text: JSON.stringify(session.client.protocolVersion),
+    };
     return resultText(message.id ?? "null", splice(text, [edit]));
   }
 
@@ -78,7 +82,9 @@ export class ServerEndpoint {
     if (this.#filter !== undefined && !method.startsWith("notifications/")) return;
     if (method === "notifications/cancelled") {
       const span = message.param("requestId");
-      return span === undefined ? undefined : session?.exchange(message.slice(span))?.cancel(message.stringParam("reason"));
+      return span === undefined
+        ? undefined
+        : session?.exchange(message.slice(span))?.cancel(message.stringParam("reason"));
     }
     if (method === "notifications/progress") return session?.progress(message);
     if (session === undefined || this.#isStateless) return;
@@ -103,14 +109,21 @@ export class ServerEndpoint {
     return line.carriesRoots && (line.exclusive !== undefined || line.only(session));
   }
 
-  #relay(message: Message, caller: Caller, session: Session | undefined, reply: Reply, hooks?: ExchangeHooks): Exchange {
+  #relay(
+    message: Message,
+    caller: Caller,
+    session: Session | undefined,
+    reply: Reply,
+    hooks?: ExchangeHooks,
+  ): Exchange {
     return this.switchboard.relay({ message, caller, session, reply, ...(hooks === undefined ? {} : { hooks }) });
   }
 
   #listHooks(): ExchangeHooks | undefined {
     const filter = this.#filter;
     const { config, upstream } = this.switchboard;
-    const sees = filter === undefined ? undefined : (text: string) => filterToolList(text, (tool) => allowsTool(filter, tool));
+    const sees =
+      filter === undefined ? undefined : (text: string) => filterToolList(text, (tool) => allowsTool(filter, tool));
     if (config.target.kind === "stdio") return sees === undefined ? undefined : { rewrite: sees };
     // Clients of HTTP servers must not be offered tools whose headers could not be made.
     const valid = (text: string): string =>
@@ -152,7 +165,8 @@ export class ServerEndpoint {
     if (this.#isStateless) return answerEmpty(message, reply);
     const span = message.param("level");
     const most = this.switchboard.lineOf(session, caller).mostVerboseWith(rank, session);
-    const upward = most === rank || span === undefined ? message : message.with({ ...span, text: `"${levelName(most)}"` });
+    const upward =
+      most === rank || span === undefined ? message : message.with({ ...span, text: `"${levelName(most)}"` });
     const ended = (succeeded: boolean): void => {
       if (!succeeded) session.logRank = before;
     };
@@ -187,7 +201,13 @@ export class ServerEndpoint {
     return this.switchboard.upstream.introduction?.era === "modern";
   }
 
-  async #subscribeStateless(message: Message, uri: string, caller: Caller, session: Session, reply: Reply): Promise<void> {
+  async #subscribeStateless(
+    message: Message,
+    uri: string,
+    caller: Caller,
+    session: Session,
+    reply: Reply,
+  ): Promise<void> {
     const id = message.id ?? "null";
     try {
       const line = await this.switchboard.lineReady(session, caller);

@@ -102,7 +102,8 @@ export class Exchange implements Pending {
   #translated(connection: Connection): Message | undefined {
     const params = this.request.params === undefined ? undefined : this.request.slice(this.request.params);
     if (this.dialogue !== undefined) {
-      if (connection.era === "legacy") return params === undefined ? undefined : withParams(this.request, legacyParams(params));
+      if (connection.era === "legacy")
+        return params === undefined ? undefined : withParams(this.request, legacyParams(params));
       return this.#line.modernRequest(this.request);
     }
     if (connection.era === "legacy") return undefined;
@@ -153,14 +154,23 @@ export class Exchange implements Pending {
     if (this.dialogue !== undefined) {
       this.#end(message.result !== undefined);
       const method = this.request.method ?? "";
-      return answerModern(this.dialogue, method, message, connection, this.#hooks.rewrite, this.#line.differs(this.dialogue));
+      return answerModern(
+        this.dialogue,
+        method,
+        message,
+        connection,
+        this.#hooks.rewrite,
+        this.#line.differs(this.dialogue),
+      );
     }
     const { result } = message;
-    if (connection.era === "legacy" || result === undefined) return this.#finish(message.withId(this.#id), result !== undefined);
+    if (connection.era === "legacy" || result === undefined)
+      return this.#finish(message.withId(this.#id), result !== undefined);
     const text = message.slice(result);
     const method = this.request.method ?? "";
     const type = resultType(text);
-    if (type === "complete") return this.#finish(message.withId(this.#id, { ...result, text: toLegacyResult(method, text) }), true);
+    if (type === "complete")
+      return this.#finish(message.withId(this.#id, { ...result, text: toLegacyResult(method, text) }), true);
     if (type === "input_required" && MULTI_ROUND.has(method)) return this.#playOn(text);
     this.#refuse(ErrorCode.internal, `the server answered with "${type}", which clients of this version do not know`);
   }

@@ -71,8 +71,15 @@ export class Feed {
       return closeBefore();
     }
     const { promise, resolve } = Promise.withResolvers<readonly string[]>();
-    const params = modernParams(JSON.stringify({ notifications: filter }), { capabilities: {}, clientInfo: undefined, logLevel: undefined });
-    const request = Message.read(`{"jsonrpc":"2.0","id":0,"method":"subscriptions/listen","params":${params}}`, "upstream") as Message;
+    const params = modernParams(JSON.stringify({ notifications: filter }), {
+      capabilities: {},
+      clientInfo: undefined,
+      logLevel: undefined,
+    });
+    const request = Message.read(
+      `{"jsonrpc":"2.0","id":0,"method":"subscriptions/listen","params":${params}}`,
+      "upstream",
+    ) as Message;
     const mine = { id: 0, acknowledged: promise };
     const over = (final: boolean): void => {
       resolve([]);
@@ -92,7 +99,8 @@ export class Feed {
         if (this.#current === mine) this.#deps.heard(own(message));
       },
       // A server that refuses for good is not asked again.
-      answered: (message) => over(message.error !== undefined && codeOf(message.slice(message.error)) === ErrorCode.methodNotFound),
+      answered: (message) =>
+        over(message.error !== undefined && codeOf(message.slice(message.error)) === ErrorCode.methodNotFound),
       failed: () => over(this.#connection.closed),
     };
     this.#current = mine;

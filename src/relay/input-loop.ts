@@ -46,8 +46,10 @@ export class InputLoop {
   /** @param sent the request that was answered so @param result raw `input_required` result */
   next(sent: Message, result: string): void {
     const required = readInputRequired(result);
-    if (required === undefined) return this.#fail(ErrorCode.internal, "the server asks for something that is unknown here");
-    if (++this.#rounds > MAX_ROUNDS) return this.#fail(ErrorCode.internal, `the server asked more than ${MAX_ROUNDS} times`);
+    if (required === undefined)
+      return this.#fail(ErrorCode.internal, "the server asks for something that is unknown here");
+    if (++this.#rounds > MAX_ROUNDS)
+      return this.#fail(ErrorCode.internal, `the server asked more than ${MAX_ROUNDS} times`);
     this.#visited();
     const answers = new Map<string, string>();
     const again = (): void => {
@@ -80,13 +82,16 @@ export class InputLoop {
   #ask(requests: readonly InputRequest[], answers: Map<string, string>, done: () => void): void {
     const { session, exchange, clock } = this.#deps;
     const messages = requests.map((request) => ({ request, message: asMessage(request) }));
-    const capabilities = session === undefined ? {} : modernCapabilities(session.capabilities, session.client.protocolVersion);
+    const capabilities =
+      session === undefined ? {} : modernCapabilities(session.capabilities, session.client.protocolVersion);
     const lacking = messages.find(({ message }) => !canAnswer(capabilities, message));
     if (session === undefined || lacking !== undefined) {
       const method = lacking?.request.method ?? requests[0]?.method ?? "";
       return this.#fail(ErrorCode.invalidParams, `the client has not declared the capability for ${method}`);
     }
-    this.#stop = clock.after(ROUND_MS, () => this.#fail(ErrorCode.internal, "the client did not answer what the server asked"));
+    this.#stop = clock.after(ROUND_MS, () =>
+      this.#fail(ErrorCode.internal, "the client did not answer what the server asked"),
+    );
     for (const { request, message } of messages) {
       const id = session.ask(message, {
         connection: undefined,
@@ -141,4 +146,3 @@ function asMessage({ method, params }: InputRequest): Message {
 export function errorAnswer(id: string, error: string): string {
   return `{"jsonrpc":"2.0","id":${id},"error":${error}}`;
 }
-

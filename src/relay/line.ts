@@ -277,7 +277,8 @@ export class Line {
     if (connection === undefined || message.id === undefined) return;
     this.#owner.asked();
     const target = exchange === undefined ? this.#target() : targetOf(exchange);
-    if (connection.era === "modern" || target === undefined || unknownToModern(target, message)) return connection.send(this.#refusal(message));
+    if (connection.era === "modern" || target === undefined || unknownToModern(target, message))
+      return connection.send(this.#refusal(message));
     if (!this.#relays(message) || !canAnswer(target.asked.capabilities, message)) {
       const why = `the client has not declared the capability for ${message.method}`;
       connection.send(errorText(message.id, ErrorCode.methodNotFound, why));
@@ -426,9 +427,7 @@ export class Line {
     const span = message.param("requestId");
     if (span === undefined) return;
     const passed = this.#passed.get(message.slice(span));
-    passed?.asked.withdraw(passed.id, (id) =>
-      message.edited({ start: span.start, end: span.end, text: String(id) }),
-    );
+    passed?.asked.withdraw(passed.id, (id) => message.edited({ start: span.start, end: span.end, text: String(id) }));
   }
 
   #trace(principal: string): void {

@@ -57,7 +57,10 @@ function answerError(dialogue: Dialogue, method: string, message: Message, conne
 
 /** The call has not run: the client shows the pages, and calls again. */
 function visitFirst(dialogue: Dialogue, urls: readonly string[]): void {
-  const probe = Message.read('{"jsonrpc":"2.0","id":0,"method":"elicitation/create","params":{"mode":"url"}}', "upstream");
+  const probe = Message.read(
+    '{"jsonrpc":"2.0","id":0,"method":"elicitation/create","params":{"mode":"url"}}',
+    "upstream",
+  );
   if (!canAnswer(dialogue.capabilities, probe as Message)) return dialogue.refuse({ elicitation: { url: {} } });
   const requests = urls.map((params, index) => ({
     key: `k${index + 1}`,

@@ -88,7 +88,8 @@ export class ModernEndpoint {
     const { toolHeaders } = this.#deps.switchboard.upstream;
     const tool = message.stringParam("name") ?? "";
     const args = rawParam(message, "arguments");
-    const check = (): string | undefined => checkParamHeaders(toolHeaders.of(tool) ?? [], args, (name) => caller.headers.get(name));
+    const check = (): string | undefined =>
+      checkParamHeaders(toolHeaders.of(tool) ?? [], args, (name) => caller.headers.get(name));
     const first = toolHeaders.of(tool) === undefined ? "unknown" : check();
     if (first === undefined) return undefined;
     // Schemas change; before a client is told that it is wrong, the server is asked.
@@ -126,7 +127,8 @@ export class ModernEndpoint {
     if (raw === undefined || (!legacy && !authenticated)) return this.#relay(asked, message);
     const { parking, name: endpoint } = this.#deps;
     const text = asString(raw);
-    const state = text === undefined ? undefined : parking.open(text, { principal: caller.principal, endpoint, request: message });
+    const state =
+      text === undefined ? undefined : parking.open(text, { principal: caller.principal, endpoint, request: message });
     if (state === undefined || (state.kind === "wrapped") === legacy) {
       return refuse(asked, ErrorCode.invalidParams, "requestState is not valid for this call", 200);
     }
@@ -152,7 +154,14 @@ export class ModernEndpoint {
     const dialogue = new Dialogue(message, envelope, caller, reply, deps);
     asked.onLeave(() => dialogue.left(reply));
     const hooks = message.method === "tools/list" ? this.#deps.listHooks() : undefined;
-    switchboard.relay({ message, caller, session: undefined, dialogue, reply, ...(hooks === undefined ? {} : { hooks }) });
+    switchboard.relay({
+      message,
+      caller,
+      session: undefined,
+      dialogue,
+      reply,
+      ...(hooks === undefined ? {} : { hooks }),
+    });
   }
 }
 

@@ -267,12 +267,15 @@ export class Connection {
     const name = key === undefined ? undefined : message.stringParam(key);
     const headers: Record<string, string> = { "mcp-method": method };
     if (name !== undefined) headers["mcp-name"] = encodeHeader(name);
-    if (method !== "tools/call" || name === undefined || !this.attributes) return this.#start(id, text, pending, headers);
+    if (method !== "tools/call" || name === undefined || !this.attributes)
+      return this.#start(id, text, pending, headers);
     const span = message.param("arguments");
     const args = span === undefined ? undefined : message.slice(span);
     const send = (): void => {
       if (!this.#entries.has(id) || this.#closed) return;
-      this.#wire.request(id, text, { headers: { ...headers, ...produceParamHeaders(toolHeaders.of(name) ?? [], args) } });
+      this.#wire.request(id, text, {
+        headers: { ...headers, ...produceParamHeaders(toolHeaders.of(name) ?? [], args) },
+      });
     };
     const list = (): void => {
       // Without a list the call goes as it is: the server says what it misses.
@@ -308,9 +311,13 @@ export class Connection {
   /** The server does not speak the era any more that it was met in. */
   #changed(): Fault {
     this.#shared.memory.era = undefined;
-    return new Fault("upstream.session_lost", "the server speaks another version of the protocol now; it is greeted anew", {
-      notRun: true,
-    });
+    return new Fault(
+      "upstream.session_lost",
+      "the server speaks another version of the protocol now; it is greeted anew",
+      {
+        notRun: true,
+      },
+    );
   }
 
   #deadline(): number {

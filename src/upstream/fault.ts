@@ -28,7 +28,11 @@ export class Fault extends Error {
   /** What HTTP said, where that was the failure. */
   readonly status: number | undefined;
 
-  constructor(code: FaultCode, message: string, options: { detail?: string | undefined; notRun?: boolean; status?: number } = {}) {
+  constructor(
+    code: FaultCode,
+    message: string,
+    options: { detail?: string | undefined; notRun?: boolean; status?: number } = {},
+  ) {
     super(message);
     this.name = "Fault";
     this.code = code;

@@ -46,7 +46,12 @@ type Verdict = { readonly era: "modern"; readonly introduction: Introduction } |
  * and a server that takes a minute to start is asked nothing twice.
  * @throws Fault when it cannot be reached or refuses both
  */
-export async function greet(ask: Ask, declaration: Declaration, memory: EraMemory, clock: Clock): Promise<Introduction> {
+export async function greet(
+  ask: Ask,
+  declaration: Declaration,
+  memory: EraMemory,
+  clock: Clock,
+): Promise<Introduction> {
   if (memory.era === "legacy") {
     const answer = await initialize(ask, declaration);
     if (answer.result !== undefined) return legacyIntroduction(answer);
@@ -104,7 +109,9 @@ async function discover(ask: Ask, declaration: Declaration, again = false): Prom
     const versions = supportedVersions(text);
     // Some servers answer `{}` to anything.
     if (versions === undefined) return { era: "legacy" };
-    return versions.includes(MODERN_VERSION) ? { era: "modern", introduction: modernIntroduction(text) } : strange(versions);
+    return versions.includes(MODERN_VERSION)
+      ? { era: "modern", introduction: modernIntroduction(text) }
+      : strange(versions);
   }
   const error = answer.error === undefined ? "{}" : answer.slice(answer.error);
   switch (codeOf(error)) {
@@ -128,7 +135,9 @@ async function discover(ask: Ask, declaration: Declaration, again = false): Prom
 function strange(versions: readonly string[]): Verdict {
   if (versions.length === 0 || versions.some(isLegacyVersion)) return { era: "legacy" };
   const detail = `it speaks ${versions.join(", ").slice(0, 200)}`;
-  throw new Fault("upstream.protocol", "the server speaks only versions of the protocol that are not known here", { detail });
+  throw new Fault("upstream.protocol", "the server speaks only versions of the protocol that are not known here", {
+    detail,
+  });
 }
 
 function modernIntroduction(discover: string): Introduction {

@@ -75,7 +75,8 @@ export function modernParams(params: string | undefined, envelope: Omit<Envelope
 export function modernCapabilities(declared: Capabilities, legacyVersion: string): Capabilities {
   const { tasks: _, ...capabilities } = declared;
   // Modes came with 2025-11-25; an earlier client would not understand a URL.
-  if (legacyVersion < "2025-11-25" && capabilities["elicitation"] !== undefined) return { ...capabilities, elicitation: {} };
+  if (legacyVersion < "2025-11-25" && capabilities["elicitation"] !== undefined)
+    return { ...capabilities, elicitation: {} };
   return capabilities;
 }
 

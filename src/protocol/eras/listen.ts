@@ -16,7 +16,8 @@ const KINDS = ["tools", "prompts", "resources"] as const;
 export function readListenFilter(message: Message): ListenFilter | string {
   const raw = rawParam(message, "notifications");
   const value: unknown = raw === undefined ? undefined : JSON.parse(raw);
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return "params.notifications must be an object";
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    return "params.notifications must be an object";
   const given = value as Record<string, unknown>;
   const uris = given["resourceSubscriptions"];
   if (uris !== undefined && !(Array.isArray(uris) && uris.every((uri) => typeof uri === "string"))) {
@@ -24,7 +25,8 @@ export function readListenFilter(message: Message): ListenFilter | string {
   }
   for (const kind of KINDS) {
     const wanted = given[`${kind}ListChanged`];
-    if (wanted !== undefined && typeof wanted !== "boolean") return `notifications.${kind}ListChanged must be true or false`;
+    if (wanted !== undefined && typeof wanted !== "boolean")
+      return `notifications.${kind}ListChanged must be true or false`;
   }
   return given as ListenFilter;
 }
@@ -33,7 +35,9 @@ export function readListenFilter(message: Message): ListenFilter | string {
 export function agreed(filter: ListenFilter, capabilities: Capabilities): ListenFilter {
   const can = (kind: string, feature: string): boolean => {
     const capability = capabilities[kind];
-    return typeof capability === "object" && capability !== null && (capability as Record<string, unknown>)[feature] === true;
+    return (
+      typeof capability === "object" && capability !== null && (capability as Record<string, unknown>)[feature] === true
+    );
   };
   const uris = filter.resourceSubscriptions;
   return {
@@ -60,7 +64,8 @@ export function hears(filter: ListenFilter, notification: Message): boolean {
       return filter.resourcesListChanged === true;
     case "notifications/resources/updated": {
       const uri = notification.stringParam("uri");
-      const part = (whole: string): boolean => uri === whole || uri?.startsWith(whole.endsWith("/") ? whole : `${whole}/`) === true;
+      const part = (whole: string): boolean =>
+        uri === whole || uri?.startsWith(whole.endsWith("/") ? whole : `${whole}/`) === true;
       return filter.resourceSubscriptions?.some(part) === true;
     }
     default:

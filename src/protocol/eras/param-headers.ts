@@ -1,4 +1,4 @@
-import { find, members, skipSpace } from "../json.ts";
+import { find, skipSpace } from "../json.ts";
 import { stringAt } from "../message.ts";
 import { decodeHeader, encodeHeader } from "./header-value.ts";
 
@@ -31,7 +31,12 @@ export function paramHeaders(schema: unknown): readonly ParamHeader[] | string {
   return found;
 }
 
-function collect(schema: unknown, path: readonly string[], reachable: boolean, found: ParamHeader[]): string | undefined {
+function collect(
+  schema: unknown,
+  path: readonly string[],
+  reachable: boolean,
+  found: ParamHeader[],
+): string | undefined {
   if (typeof schema !== "object" || schema === null) return undefined;
   if (Array.isArray(schema)) {
     for (const each of schema) {
@@ -47,7 +52,8 @@ function collect(schema: unknown, path: readonly string[], reachable: boolean, f
     if (typeof name !== "string" || !TOKEN.test(name)) return `${ANNOTATION} at ${at} is no name of a header`;
     if (!reachable || path.length === 0) return `${ANNOTATION} "${name}" is not reached through properties alone`;
     const { type } = object;
-    if (typeof type !== "string" || !TYPES.has(type)) return `${ANNOTATION} "${name}" needs a string, integer or boolean`;
+    if (typeof type !== "string" || !TYPES.has(type))
+      return `${ANNOTATION} "${name}" needs a string, integer or boolean`;
     found.push({ name, path, integer: type === "integer" });
   }
   for (const [key, value] of Object.entries(object)) {
@@ -105,7 +111,8 @@ export function checkParamHeaders(
     const value = decodeHeader(header);
     if (value === undefined) return `Mcp-Param-${name} is not valid base64`;
     const body = plain(raw);
-    const same = value === body || (integer && value.trim() !== "" && isNumber(value) && Number(value) === Number(body));
+    const same =
+      value === body || (integer && value.trim() !== "" && isNumber(value) && Number(value) === Number(body));
     if (!same) return `Mcp-Param-${name} differs from the argument ${path.join(".")}`;
   }
   return undefined;
@@ -134,10 +141,4 @@ export function namedBy(method: string): string | undefined {
     default:
       return undefined;
   }
-}
-
-/** Whether two members of an object differ only by the case of their names. */
-export function hasTwice(object: string, key: string): boolean {
-  const all = members(object, skipSpace(object, 0)) ?? [];
-  return all.filter((member) => member.key.toLowerCase() === key.toLowerCase()).length > 1;
 }

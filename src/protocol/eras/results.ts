@@ -1,5 +1,16 @@
 import { CACHEABLE, MULTI_ROUND, Meta, TASKS_EXTENSION } from "./names.ts";
-import { asString, changeKey, getKey, isEmpty, isObject, mapArray, removeKeys, removeMeta, setKey, setMeta } from "./object-text.ts";
+import {
+  asString,
+  changeKey,
+  getKey,
+  isEmpty,
+  isObject,
+  mapArray,
+  removeKeys,
+  removeMeta,
+  setKey,
+  setMeta,
+} from "./object-text.ts";
 
 /**
  * A legacy server's result for a modern client.
@@ -30,7 +41,10 @@ function withoutTaskSupport(tool: string): string {
 export function toLegacyResult(method: string, result: string): string {
   if (!isObject(result)) return result;
   const cacheable = CACHEABLE.has(method);
-  let text = removeKeys(result, (key) => key === "resultType" || (cacheable && (key === "ttlMs" || key === "cacheScope")));
+  let text = removeKeys(
+    result,
+    (key) => key === "resultType" || (cacheable && (key === "ttlMs" || key === "cacheScope")),
+  );
   text = removeMeta(text, (key) => key === Meta.serverInfo);
   if (method === "tools/list") text = changeKey(text, "tools", (tools) => mapArray(tools, withObjectOutput));
   return method === "tools/call" ? withObjectContent(text) : text;
@@ -38,7 +52,9 @@ export function toLegacyResult(method: string, result: string): string {
 
 /** Legacy clients know outputs that are objects only, and drop whole lists otherwise. */
 function withObjectOutput(tool: string): string {
-  return changeKey(tool, "outputSchema", (schema) => (asString(getKey(schema, "type")) === "object" ? schema : undefined));
+  return changeKey(tool, "outputSchema", (schema) =>
+    asString(getKey(schema, "type")) === "object" ? schema : undefined,
+  );
 }
 
 function withObjectContent(result: string): string {
