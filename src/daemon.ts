@@ -1,31 +1,30 @@
-import { TokenGate } from "./auth/bearer.ts";
-import type { Config, ServerConfig } from "./config/config.ts";
+import type { Config } from "./config/config.ts";
+import { isDeepStrictEqual } from "node:util";
 import { Heartbeat } from "./downstream/heartbeat.ts";
 import { StreamableHttp } from "./downstream/streamable-http.ts";
 import { Door } from "./http/door.ts";
-import type { Room } from "./http/door.ts";
+import { openListener } from "./http/listener.ts";
+import type { Listener } from "./http/listener.ts";
 import { HostRule, OriginRule } from "./http/origin.ts";
 import { createPages } from "./http/pages.ts";
 import { PathTable } from "./http/paths.ts";
 import { plainReplyHeaders } from "./http/reply-headers.ts";
+import { makeRooms } from "./http/rooms.ts";
+import type { Room } from "./http/rooms.ts";
 import { viewerOf } from "./http/viewer.ts";
-import { ServerEndpoint } from "./relay/endpoint.ts";
 import type { Dialogue } from "./relay/dialogue.ts";
 import { Parking } from "./relay/parking.ts";
 import { Sessions } from "./relay/sessions.ts";
-import { Switchboard } from "./relay/switchboard.ts";
+import type { Switchboard } from "./relay/switchboard.ts";
 import { Sealer } from "./store/sealer.ts";
 import type { SealingKeys } from "./store/sealing-key.ts";
 import type { Clock } from "./telemetry/clock.ts";
 import type { Log } from "./telemetry/log.ts";
-import { openWire } from "./upstream/open-wire.ts";
 import { Watchdog } from "./upstream/watchdog.ts";
 
-/** Silent connections are closed after this; streams are kept alive more often than that. */
-const IDLE_TIMEOUT_SECONDS = 40;
 const SWEEP_MS = 10_000;
-/** The runtime must not answer for us: what is too large is refused here, in words. */
-const RUNTIME_BODY_LIMIT = 2 ** 40;
+/** What is left of the time to drain for ending children and closing sockets. */
+const STOPPING_MS = 2_000;
 
 export interface DaemonDeps {
   readonly log: Log;
@@ -37,141 +36,184 @@ export interface DaemonDeps {
   readonly onPanic: (server: string, reason: string) => void;
 }
 
-/** Everything that runs for one configuration. */
+/** Everything that runs for one configuration, and for the ones that follow it. */
 export class Daemon {
-  readonly #config: Config;
   readonly #deps: DaemonDeps;
-  readonly #rooms = new Map<string, Room>();
   readonly #sessions: Sessions;
+  readonly #parking: Parking<Dialogue>;
   readonly #heartbeat: Heartbeat;
   readonly #watchdog: Watchdog;
-  readonly #door: Door;
-  #server: Bun.Server<undefined> | undefined;
+  readonly #startedAt: number;
+  /** Switchboards that a reload has replaced and whose calls in flight go on. */
+  readonly #retiring = new Set<Promise<void>>();
+  #config: Config;
+  #rooms: ReadonlyMap<string, Room>;
+  #door: Door;
+  #listener: Listener | undefined;
   #stopSweep: (() => void) | undefined;
+  #draining = false;
 
   constructor(config: Config, deps: DaemonDeps) {
-    const { clock, log, random } = deps;
-    this.#config = config;
+    const { clock, log, random, keys } = deps;
     this.#deps = deps;
+    this.#config = config;
+    this.#startedAt = clock.now();
     this.#watchdog = new Watchdog({ log: (message) => log.warn({}, message) });
     this.#heartbeat = new Heartbeat(clock);
-    this.#sessions = new Sessions(new Sealer("session", deps.keys.keys), clock, random, {
-      idleMs: config.sessionIdleMs,
-      maxAgeMs: config.sessionMaxAgeMs,
-    });
-    const parking = new Parking<Dialogue>(new Sealer("request state", deps.keys.keys), clock);
-    for (const server of config.servers.values()) {
-      const switchboard = new Switchboard(
-        server,
-        { name: config.name, version: config.version },
-        {
-          clock,
-          random,
-          log,
-          restartDelayMs: config.restartDelayMs,
-          openWire: (config_, need) =>
-            openWire(config_, need, { clock, watchdog: this.#watchdog, maxMessageBytes: config.maxMessageBytes }),
-          onFault: (config_, fault) => {
-            if (config_.panicIfInvalid) deps.onPanic(config_.displayName, fault.message);
-          },
-        },
-      );
-      this.#rooms.set(server.name, { endpoint: new ServerEndpoint(switchboard, parking, clock), gate: new TokenGate(this.#tokensOf(server)) });
-    }
-    this.#door = this.#makeDoor();
+    this.#parking = new Parking(new Sealer("request state", keys.keys), clock);
+    this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config));
+    this.#rooms = this.#makeRooms(config);
+    this.#door = this.#makeDoor(config, this.#rooms);
+  }
+
+  /** Calls in flight. */
+  get open(): number {
+    let open = 0;
+    for (const { endpoint } of this.#rooms.values()) open += endpoint.switchboard.open;
+    return open;
   }
 
   /**
    * Opens the listener at once and connects the servers in the background.
    * @throws Error when the address cannot be used
    */
-  start(): { url: string } {
-    const { listen, tls } = this.#config;
-    const common = {
-      fetch: (request: Request, server: Bun.Server<undefined>) => this.#door.handle(request, server),
-      error: (error: Error) => {
-        this.#deps.log.error({ error: String(error), stack: error.stack }, "a request failed");
-        return Response.json({ jsonrpc: "2.0", id: null, error: { code: -32603, message: "internal error" } }, { status: 500 });
-      },
-      maxRequestBodySize: RUNTIME_BODY_LIMIT,
-      development: false,
-      ...(tls === undefined ? {} : { tls: { cert: Bun.file(tls.cert), key: Bun.file(tls.key) } }),
-    };
-    this.#server =
-      listen.kind === "unix"
-        ? Bun.serve({ ...common, unix: listen.path })
-        : Bun.serve({ ...common, hostname: listen.host, port: listen.port, idleTimeout: IDLE_TIMEOUT_SECONDS });
+  async start(): Promise<{ url: string }> {
+    this.#listener = await this.#listen(this.#config);
     for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
     this.#stopSweep = this.#deps.clock.every(SWEEP_MS, () => {
       this.#sessions.sweep();
-      for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep(this.#config.sessionIdleMs);
+      for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep();
     });
-    return { url: this.#server.url?.href ?? "" };
-  }
-
-  /** Ends everything; no process and no socket is left when it resolves. */
-  async stop(): Promise<void> {
-    this.#stopSweep?.();
-    this.#heartbeat.stop();
-    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.finishListening();
-    const closing = this.#server?.stop(false);
-    this.#sessions.close();
-    await Promise.all([...this.#rooms.values()].map(({ endpoint }) => endpoint.switchboard.upstream.stop()));
-    await this.#server?.stop(true);
-    await closing;
-    await this.#watchdog.stop();
+    return { url: this.#listener.url };
   }
 
   /**
-   * What the configuration protects by other means than tokens stays shut until those means exist: a server that was
-   * meant to be behind a login must never be found open.
+   * Takes another configuration over: all of it is built first, then swapped; only what changed is touched, and calls
+   * in flight finish.
+   * @throws Error when its address cannot be used; then nothing has changed
    */
-  #tokensOf(server: ServerConfig): readonly string[] | undefined {
-    const { apiKeys, apiKeysFile } = this.#config;
-    if (server.authTokens !== undefined || (server.oauth !== true && apiKeys === undefined && apiKeysFile === undefined)) {
-      return server.authTokens;
+  async reload(config: Config): Promise<void> {
+    const before = this.#config;
+    const moved = !isDeepStrictEqual([config.listen, config.tls], [before.listen, before.tls]);
+    const listener = moved ? await this.#listen(config) : this.#listener;
+    const rooms = this.#makeRooms(config);
+    const replaced = this.#rooms;
+    this.#sessions.limit(limitsOf(config));
+    this.#door = this.#makeDoor(config, rooms);
+    this.#config = config;
+    this.#rooms = rooms;
+    if (moved) void this.#listener?.close();
+    this.#listener = listener;
+    for (const [name, room] of rooms) this.#welcome(name, room, replaced.get(name));
+    for (const [name, { endpoint }] of replaced) {
+      if (rooms.get(name)?.endpoint.switchboard !== endpoint.switchboard) this.#retire(name, endpoint.switchboard);
     }
-    this.#deps.log.warn(
-      { server: server.displayName },
-      "this version has no login and no API keys: nobody can use this server. Give it authTokens",
-    );
-    return [];
   }
 
-  #makeDoor(): Door {
-    const config = this.#config;
+  /**
+   * Refuses new work, lets calls in flight finish for as long as the configuration allows, then ends everything. No
+   * process and no socket is left when it resolves.
+   */
+  async stop(): Promise<void> {
+    this.#draining = true;
+    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.finishListening();
+    const boards = [...this.#rooms.values()].map(({ endpoint }) => endpoint.switchboard);
+    // Each by itself: a server whose calls are done need not wait for another one's.
+    const patience = Math.max(0, this.#config.drainMs - STOPPING_MS);
+    await Promise.all([
+      ...boards.map((board) => this.#within(board.quiet(), patience).then(() => board.stop())),
+      ...this.#retiring,
+    ]);
+    this.#stopSweep?.();
+    this.#sessions.close();
+    this.#heartbeat.stop();
+    await this.#listener?.close();
+    await this.#watchdog.stop();
+  }
+
+  #makeRooms(config: Config): Map<string, Room> {
+    const { clock, random, log, onPanic } = this.#deps;
+    const previous = this.#rooms === undefined ? undefined : this.#config;
+    return makeRooms(config, this.#rooms ?? new Map(), previous, {
+      clock,
+      random,
+      log,
+      onPanic,
+      watchdog: this.#watchdog,
+      parking: this.#parking,
+    });
+  }
+
+  #listen(config: Config): Promise<Listener> {
+    return openListener(config, (request, peers) => this.#door.handle(request, peers), this.#deps.log);
+  }
+
+  /** After a reload: starts what is new, and tells sessions of what may have changed for them. */
+  #welcome(name: string, { endpoint }: Room, before: Room | undefined): void {
+    const { switchboard } = endpoint;
+    if (before === undefined) return switchboard.upstream.start();
+    if (before.endpoint.switchboard !== switchboard) {
+      switchboard.upstream.start();
+      void switchboard.comesUp().then((up) => {
+        if (up) for (const session of this.#sessions.of(name)) endpoint.restored(session);
+      });
+    } else if (!isDeepStrictEqual(endpoint.config.toolFilter, before.endpoint.config.toolFilter)) {
+      for (const session of this.#sessions.of(name)) session.listChanged(["tools"]);
+    }
+  }
+
+  /** Ends a server that is gone or has changed, after its calls in flight. Sessions of one that has changed go on. */
+  #retire(name: string, switchboard: Switchboard): void {
+    const retirement = this.#within(switchboard.quiet(), this.#config.drainMs).then(async () => {
+      await switchboard.stop();
+      if (!this.#rooms.has(name)) this.#sessions.drop(name);
+    });
+    this.#retiring.add(retirement);
+    void retirement.then(() => this.#retiring.delete(retirement));
+  }
+
+  async #within(work: Promise<unknown>, ms: number): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const cancel = this.#deps.clock.after(ms, late.resolve);
+    await Promise.race([work, late.promise]);
+    cancel();
+  }
+
+  #makeDoor(config: Config, rooms: ReadonlyMap<string, Room>): Door {
     const { log, clock, version } = this.#deps;
-    const origins = new OriginRule(config);
     const hosts = new HostRule(config);
     const paths = new PathTable(config);
-    const rooms = this.#rooms;
+    const { stateless, maxRequestBytes, pathPrefix } = config;
+    const common = { sessions: this.#sessions, clock, log };
     return new Door({
-      origins,
+      origins: new OriginRule(config),
       hosts,
       plain: plainReplyHeaders(),
       paths,
       rooms,
       log,
       streamableHttp: new StreamableHttp({
-        sessions: this.#sessions,
-        clock,
+        ...common,
         heartbeat: this.#heartbeat,
-        stateless: config.stateless,
-        maxRequestBytes: config.maxRequestBytes,
-        log,
+        stateless,
+        maxRequestBytes,
+        draining: () => this.#draining,
       }),
       pages: createPages({
+        ...common,
         hosts,
         paths,
         rooms,
-        sessions: this.#sessions,
-        clock,
-        log,
         version,
-        pathPrefix: config.pathPrefix,
-        startedAt: clock.now(),
+        pathPrefix,
+        startedAt: this.#startedAt,
+        draining: () => this.#draining,
         viewer: (request, peers) => viewerOf(request, peers, rooms),
       }),
     });
   }
+}
+
+function limitsOf(config: Config): { idleMs: number; maxAgeMs: number } {
+  return { idleMs: config.sessionIdleMs, maxAgeMs: config.sessionMaxAgeMs };
 }

@@ -50,7 +50,10 @@ export function receiveModern(admitted: Admitted, message: Message, reply: HttpR
       text: "Not acceptable: this opens an event stream; accept text/event-stream",
     });
   }
-  if (!accepts.events) admitted.patient();
+  if (!accepts.events) {
+    admitted.patient(true);
+    reply.answering = () => admitted.patient(false);
+  }
   reply.asked();
   let leave: (() => void) | undefined;
   let left = request.signal.aborted;

@@ -29,7 +29,8 @@ export function admit(request: Request, gate: TokenGate, peers: Peers, deps: Adm
   const origin = request.headers.get("origin");
   let headers = deps.plain;
   if (origin !== null) {
-    if (!deps.origins.allows(origin)) return refuse(403, "Forbidden: this web origin is not allowed (allowedOrigins)", headers);
+    if (!deps.origins.allows(origin))
+      return refuse(403, "Forbidden: this web origin is not allowed (allowedOrigins)", headers);
     if (request.method === "OPTIONS") return preflight(origin, request);
     headers = pageReplyHeaders(origin);
   }
@@ -55,7 +56,12 @@ export function admit(request: Request, gate: TokenGate, peers: Peers, deps: Adm
 }
 
 /** An error before anything of the message was read. */
-export function refuse(status: number, text: string, headers: ReplyHeaders, extra: Record<string, string> = {}): Response {
+export function refuse(
+  status: number,
+  text: string,
+  headers: ReplyHeaders,
+  extra: Record<string, string> = {},
+): Response {
   const all = new Headers(headers.json);
   for (const [name, value] of Object.entries(extra)) all.set(name, value);
   return new Response(errorText("null", ErrorCode.server, text), { status, headers: all });

@@ -11,6 +11,7 @@ export interface PagesDeps extends HealthDeps {
   readonly hosts: HostRule;
   readonly paths: PathTable;
   viewer(request: Request, peers: Peers): Viewer;
+  readonly draining: () => boolean;
 }
 
 interface Env {
@@ -23,7 +24,8 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
 
   app.use(async function refuseForeignHosts(c, next) {
     // Anonymous callers and, later, a browser's cookie: both can be abused by a page that rebinds its name to us.
-    if (!deps.hosts.allows(c.req.header("host") ?? null)) return problem(c, 403, "this host name is not allowed (baseURL, allowedHosts)");
+    if (!deps.hosts.allows(c.req.header("host") ?? null))
+      return problem(c, 403, "this host name is not allowed (baseURL, allowedHosts)");
     return next();
   });
 
@@ -31,6 +33,7 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
 
   app.get("/livez", (c) => c.json({ status: "alive" }));
   app.get("/readyz", (c) => {
+    if (deps.draining()) return c.json({ status: "stopping" }, 503);
     const starting = readiness(deps);
     if (starting.length === 0) return c.json({ status: "ready" });
     return c.json({ status: "starting", ...(viewer(c).known ? { starting } : {}) }, 503);
@@ -44,7 +47,9 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     }
     return c.json(statusReport(deps, who));
   });
-  app.get("/", (c) => c.json({ service: "mcp-proxy", version: deps.version, hint: "MCP endpoints are at /<name>/mcp" }));
+  app.get("/", (c) =>
+    c.json({ service: "mcp-proxy", version: deps.version, hint: "MCP endpoints are at /<name>/mcp" }),
+  );
 
   app.notFound((c) => problem(c, 404, "nothing is served at this path; MCP endpoints are at /<name>/mcp"));
   app.onError((error, c) => {

@@ -1,11 +1,10 @@
-import type { ToolFilter } from "../config/config.ts";
+import type { ServerConfig, ToolFilter } from "../config/config.ts";
 import { allowsTool, filterToolList, filterTools } from "../policy/tool-filter.ts";
 import { find, splice } from "../protocol/json.ts";
 import { ErrorCode, errorText, resultText } from "../protocol/errors.ts";
 import { levelName, levelRank } from "../protocol/log-levels.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Caller, EventStream, Reply } from "./ends.ts";
-import type { Clock } from "../telemetry/clock.ts";
 import type { Dialogue } from "./dialogue.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ExchangeHooks } from "./exchange.ts";
@@ -19,25 +18,30 @@ const OWN_TO_THE_LINK = new Set(["notifications/initialized"]);
 
 /** A URL that serves one upstream. */
 export class ServerEndpoint {
-  readonly name: string;
+  readonly config: ServerConfig;
   readonly switchboard: Switchboard;
   readonly #filter: ToolFilter | undefined;
 
   /** The same URL for clients of the stateless era. */
   readonly modern: ModernEndpoint;
 
-  constructor(switchboard: Switchboard, parking: Parking<Dialogue>, clock: Clock) {
-    this.name = switchboard.config.name;
+  /** @param config may be newer than the switchboard's, where the connections need not be made again */
+  constructor(config: ServerConfig, switchboard: Switchboard, parking: Parking<Dialogue>) {
+    this.config = config;
     this.switchboard = switchboard;
-    this.#filter = switchboard.config.toolFilter;
+    this.#filter = config.toolFilter;
     this.modern = new ModernEndpoint({
-      name: this.name,
+      name: config.name,
       switchboard,
       parking,
-      clock,
+      clock: switchboard.clock,
       allows: (message, caller) => this.#allows(message, caller, undefined),
       listHooks: () => this.#listHooks(),
     });
+  }
+
+  get name(): string {
+    return this.config.name;
   }
 
   /**
@@ -99,8 +103,14 @@ export class ServerEndpoint {
 
   /** A session was made again from its id: what lists it may have missed is not known, so it is told to look. */
   restored(session: Session): void {
-    const capabilities = this.switchboard.upstream.introduction?.capabilities ?? {};
-    session.listChanged(["tools", "prompts", "resources"].filter((kind) => capabilities[kind] !== undefined));
+    const { upstream } = this.switchboard;
+    const tell = (): void => {
+      const capabilities = upstream.introduction?.capabilities ?? {};
+      session.listChanged(["tools", "prompts", "resources"].filter((kind) => capabilities[kind] !== undefined));
+    };
+    if (upstream.introduction !== undefined) return tell();
+    // Right after a start the server may still be starting.
+    void this.switchboard.comesUp().then((up) => (up ? tell() : undefined));
   }
 
   /** On a connection of several the roots are nobody's: the server would take one client's folders for all. */
@@ -151,9 +161,7 @@ export class ServerEndpoint {
     const filter = this.#filter;
     if (filter === undefined) return true;
     const tool = message.stringParam("name");
-    // A server that ignores the case of keys would take another name than the one that is checked here.
-    const names = message.paramMembers.filter((member) => member.key.toLowerCase() === "name").length;
-    if (tool === undefined || names !== 1 || !allowsTool(filter, tool)) return false;
+    if (tool === undefined || !allowsTool(filter, tool)) return false;
     return this.switchboard.offers(tool, caller, session);
   }
 
@@ -180,9 +188,9 @@ export class ServerEndpoint {
     const { subscriptions } = line;
     if (this.#isStateless) return void this.#subscribeStateless(message, uri, caller, session, reply);
     // Before it is sent: the first update may come before the answer.
-    subscriptions.add(uri, session);
+    const first = subscriptions.add(uri, session);
     const ended = (succeeded: boolean): void => {
-      if (!succeeded) subscriptions.remove(uri, session);
+      if (!succeeded && first) subscriptions.remove(uri, session);
     };
     return this.#relay(message, caller, session, reply, { ended });
   }

@@ -61,6 +61,7 @@ export class Exchange implements Pending {
     this.#token = token === undefined ? undefined : request.slice(token);
     this.session?.exchangeOpened(this);
     if (this.dialogue !== undefined) this.dialogue.exchange = this;
+    line.began();
   }
 
   get progressToken(): string | undefined {
@@ -138,7 +139,9 @@ export class Exchange implements Pending {
   }
 
   related(message: Message): void {
-    if (message.kind === "request") return this.#line.question(message, this);
+    if (message.kind === "request") {
+      return this.#connection === undefined ? undefined : this.#line.question(message, this, this.#connection);
+    }
     if (message.method === "notifications/progress") {
       const token = message.param("progressToken");
       const mine = this.progressToken;
@@ -245,6 +248,7 @@ export class Exchange implements Pending {
     this.#over = true;
     this.session?.exchangeClosed(this);
     this.#line.closedExchange(this);
+    this.#line.over();
     this.#hooks.ended?.(succeeded);
   }
 }

@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import { canAnswer } from "../protocol/capabilities.ts";
 import type { Capabilities } from "../protocol/eras/envelope.ts";
 import type { ListenFilter } from "../protocol/eras/listen.ts";
@@ -25,6 +26,9 @@ import { Subscriptions } from "./subscriptions.ts";
  */
 const FOREIGN_TRACE_MS = 60_000;
 
+/** Elicitations at URLs that are remembered; nobody may ever finish them. */
+const MAX_ELICITATIONS = 1_000;
+
 const LIST_KINDS = ["tools", "prompts", "resources"];
 
 /** What a line needs from the switchboard it belongs to. */
@@ -38,6 +42,9 @@ export interface LineOwner {
   describe(fault: Fault, caller: Caller): Description;
   /** Nobody uses the line any more. */
   abandoned(line: Line): void;
+  /** An exchange began, or ended. */
+  began(): void;
+  over(): void;
 }
 
 /** A fault in words for one caller. */
@@ -48,6 +55,8 @@ export interface Description {
 
 interface Target {
   readonly asked: Asked;
+  /** A legacy client's session. */
+  readonly session: Session | undefined;
   readonly exchange: Exchange | undefined;
 }
 
@@ -67,6 +76,8 @@ export class Line {
   readonly #seen = new Map<string, number>();
   /** Questions passed on, by the server's raw id. */
   readonly #passed = new Map<string, { asked: Asked; id: number }>();
+  /** Whom the elicitations at URLs were put to, by the server's id for them. */
+  readonly #elicitations = new LRUCache<string, Session>({ max: MAX_ELICITATIONS });
   readonly #listening = new Set<Listening>();
   #feed: Feed | undefined;
   /** Rank of the level that calls of modern clients made the server talk at, -1 while none did. */
@@ -97,7 +108,7 @@ export class Line {
   attach(connection: Connection): ConnectionListener {
     this.#connection = connection;
     return {
-      outside: (message) => this.#outside(message),
+      outside: (message) => this.#outside(message, connection),
       closed: () => this.#closed(connection),
       noise: () => undefined,
     };
@@ -189,6 +200,12 @@ export class Line {
     else this.streamsChanged();
   }
 
+  /** Lets go of all sessions, without a word to the server. */
+  dismiss(): void {
+    for (const session of this.#sessions) session.part(this);
+    this.#sessions.clear();
+  }
+
   /** A session opened its first stream or closed its last one. */
   streamsChanged(): void {
     if (!this.#usable) return;
@@ -245,6 +262,14 @@ export class Line {
     return dialogue.authenticated || this.key !== "" || this.#owner.differs;
   }
 
+  began(): void {
+    this.#owner.began();
+  }
+
+  over(): void {
+    this.#owner.over();
+  }
+
   opened(exchange: Exchange): void {
     this.#exchanges.add(exchange);
   }
@@ -266,15 +291,14 @@ export class Line {
     return this.#owner.describe(fault, caller);
   }
 
-  #outside(message: Message): void {
-    if (message.kind === "request") this.question(message, undefined);
+  #outside(message: Message, connection: Connection): void {
+    if (message.kind === "request") this.question(message, undefined, connection);
     else this.notification(message, undefined);
   }
 
   /** A request of the server, from the stream of an exchange or from nowhere in particular. */
-  question(message: Message, exchange: Exchange | undefined): void {
-    const connection = this.#connection;
-    if (connection === undefined || message.id === undefined) return;
+  question(message: Message, exchange: Exchange | undefined, connection: Connection): void {
+    if (message.id === undefined) return;
     this.#owner.asked();
     const target = exchange === undefined ? this.#target() : targetOf(exchange);
     if (connection.era === "modern" || target === undefined || unknownToModern(target, message))
@@ -292,15 +316,15 @@ export class Line {
       serverId,
       progressToken: token === undefined ? undefined : message.slice(token),
       exchange: target.exchange,
-      answered: (text) => {
-        if (connection === this.#connection) connection.send(text);
-      },
+      answered: (text) => connection.send(text),
       closed: () => void this.#passed.delete(serverId),
     });
     if (id === undefined) {
       return connection.send(errorText(message.id, ErrorCode.server, "the client has too many open questions"));
     }
     this.#passed.set(serverId, { asked: target.asked, id });
+    const elicitation = message.stringParam("elicitationId");
+    if (elicitation !== undefined && target.session !== undefined) this.#elicitations.set(elicitation, target.session);
   }
 
   /** A notification of the server other than progress. */
@@ -317,8 +341,7 @@ export class Line {
         return;
       }
       case "notifications/elicitation/complete":
-        // Names a question of one client by an id only the server knows: on a shared line nobody can tell whose.
-        return exchange === undefined ? this.exclusive?.push(message.text) : exchange.push(message.text);
+        return this.#elicitationCompleted(message, exchange);
       default:
         if (exchange !== undefined && !isForAll(message)) return exchange.push(message.text);
         for (const session of this.#sessions) session.push(message.text);
@@ -362,6 +385,17 @@ export class Line {
     return most;
   }
 
+  /** Somebody finished at a URL. The notification names the question only, so it goes to the client that was asked it. */
+  #elicitationCompleted(message: Message, exchange: Exchange | undefined): void {
+    const id = message.stringParam("elicitationId") ?? "";
+    const asked = this.#elicitations.get(id);
+    this.#elicitations.delete(id);
+    // Modern clients know nothing of it: they call again.
+    if (exchange?.dialogue !== undefined) return;
+    if (exchange !== undefined) exchange.push(message.text);
+    else (asked ?? this.exclusive)?.push(message.text);
+  }
+
   #log(message: Message, exchange: Exchange | undefined): void {
     const rank = levelRank(message.stringParam("level"));
     const only = exchange ?? this.#onlyExchange();
@@ -396,7 +430,7 @@ export class Line {
     if (this.exclusive !== undefined) {
       const [first] = this.#exchanges;
       const exchange = this.#exchanges.size === 1 || !this.exclusive.hasStream ? first : undefined;
-      return { asked: this.exclusive, exchange };
+      return { asked: this.exclusive, session: this.exclusive, exchange };
     }
     // Calls that wait for their clients are hardly those that ask now.
     const awake = [...this.#exchanges].filter(({ dialogue }) => dialogue?.parked !== true);
@@ -441,7 +475,7 @@ export class Line {
 
 function targetOf(exchange: Exchange): Target | undefined {
   const { asked } = exchange;
-  return asked === undefined ? undefined : { asked, exchange };
+  return asked === undefined ? undefined : { asked, session: exchange.session, exchange };
 }
 
 /** Modern clients are asked three things and nothing else; a legacy one answers for itself. */

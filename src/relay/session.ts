@@ -61,14 +61,18 @@ export class Session implements Asked {
     return this.#streams.length > 0;
   }
 
+  get streamCount(): number {
+    return this.#streams.length;
+  }
+
   join(line: Line): void {
     if (this.#ended || this.#lines.has(line)) return;
     this.#lines.add(line);
     line.join(this);
   }
 
-  get lines(): ReadonlySet<Line> {
-    return this.#lines;
+  part(line: Line): void {
+    this.#lines.delete(line);
   }
 
   exchangeOpened(exchange: Exchange): void {

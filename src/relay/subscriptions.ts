@@ -1,4 +1,4 @@
-/** Who hears of changes: a subscriber, or one listening client. */
+/** Who hears of changes: a session, or one listening client. */
 export interface Subscriber {
   push(text: string): void;
 }
@@ -7,10 +7,13 @@ export interface Subscriber {
 export class Subscriptions {
   readonly #byUri = new Map<string, Set<Subscriber>>();
 
-  add(uri: string, subscriber: Subscriber): void {
-    const subscribers = this.#byUri.get(uri);
-    if (subscribers === undefined) this.#byUri.set(uri, new Set([subscriber]));
-    else subscribers.add(subscriber);
+  /** @returns whether the subscriber did not have it before */
+  add(uri: string, subscriber: Subscriber): boolean {
+    const subscribers = this.#byUri.get(uri) ?? new Set();
+    const known = subscribers.has(subscriber);
+    subscribers.add(subscriber);
+    this.#byUri.set(uri, subscribers);
+    return !known;
   }
 
   /** @returns whether somebody else still wants it */
@@ -36,11 +39,12 @@ export class Subscriptions {
 
   /** Who hears of a change: subscribers of the resource, and of one that it is a part of (MCP, resources). */
   of(uri: string): Set<Subscriber> {
-    const subscribers = new Set(this.#byUri.get(uri));
+    const hearers = new Set(this.#byUri.get(uri));
     for (const [whole, subscribers] of this.#byUri) {
-      if (uri.startsWith(whole.endsWith("/") ? whole : `${whole}/`)) for (const subscriber of subscribers) subscribers.add(subscriber);
+      if (uri.startsWith(whole.endsWith("/") ? whole : `${whole}/`))
+        for (const subscriber of subscribers) hearers.add(subscriber);
     }
-    return subscribers;
+    return hearers;
   }
 
   uris(): string[] {

@@ -2,6 +2,7 @@ import type { ServerConfig } from "../config/config.ts";
 import { answersQuestions } from "../protocol/capabilities.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
+import type { Log } from "../telemetry/log.ts";
 import type { Connection, ConnectionListener } from "../upstream/connection.ts";
 import { readTools } from "../upstream/catalogue.ts";
 import { Fault } from "../upstream/fault.ts";
@@ -21,6 +22,8 @@ import type { Session } from "./session.ts";
 
 /** Keys of connections beside one on which a call of somebody else waits for its client. */
 const BESIDE = "beside";
+/** How long a connection made for a user or a header's value is kept warm for the next session, or the next request. */
+const GRACE_MS = 60_000;
 
 /** One request to be relayed, and where its answer goes. */
 export interface Call {
@@ -37,6 +40,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
   readonly upstream: Upstream;
   readonly clock: Clock;
   readonly #identity: Identity;
+  readonly #log: Log;
   readonly #lines = new Map<string, Line>();
   readonly #shared: Line;
   readonly #takesHeaders: boolean;
@@ -44,11 +48,15 @@ export class Switchboard implements UpstreamListener, LineOwner {
   readonly #always: Line | undefined;
   readonly #leases = new Set<string>();
   #hasAsked = false;
+  #inFlight = 0;
+  #quiet: (() => void)[] = [];
   #requests = 0;
+  #lastActivity: number | undefined;
 
   constructor(config: ServerConfig, identity: Identity, deps: UpstreamDeps) {
     const need = sharedNeed(config, identity);
     this.clock = deps.clock;
+    this.#log = deps.log;
     this.#identity = identity;
     this.upstream = new Upstream(config, need, this, deps);
     this.#shared = new Line(need, undefined, this);
@@ -67,6 +75,11 @@ export class Switchboard implements UpstreamListener, LineOwner {
     return this.#requests;
   }
 
+  /** When the last request was relayed, in milliseconds since the epoch. */
+  get lastActivity(): number | undefined {
+    return this.#lastActivity;
+  }
+
   /** Whether a new session gets a child of its own in `auto` isolation: once the server is known to ask questions. */
   givesOwnChild(client: Client): boolean {
     return this.config.target.kind === "stdio" && this.#hasAsked && answersQuestions(client.capabilities);
@@ -75,6 +88,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
   /** Relays a request; whatever happens, the reply hears of it. */
   relay(call: Call): Exchange {
     this.#requests++;
+    this.#lastActivity = this.clock.now();
     const line = this.#lineFor(call.caller, call.session, call.dialogue);
     const client = { caller: call.caller, session: call.session, dialogue: call.dialogue, reply: call.reply };
     return this.#open(new Exchange(line, call.message, client, call.hooks), line);
@@ -175,6 +189,33 @@ export class Switchboard implements UpstreamListener, LineOwner {
     this.#hasAsked = true;
   }
 
+  began(): void {
+    this.#inFlight++;
+  }
+
+  over(): void {
+    if (--this.#inFlight > 0) return;
+    for (const resolve of this.#quiet.splice(0)) resolve();
+  }
+
+  /** Exchanges in flight. */
+  get open(): number {
+    return this.#inFlight;
+  }
+
+  /** Waits for the shared connection; false when it did not come up. */
+  comesUp(): Promise<boolean> {
+    return this.upstream.acquire(this.#shared.need).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Resolves when no exchange is in flight. */
+  quiet(): Promise<void> {
+    return this.#inFlight === 0 ? Promise.resolve() : new Promise((resolve) => this.#quiet.push(resolve));
+  }
+
   retry(exchange: Exchange, lost: Connection, fault: Fault): void {
     const line = this.#lineFor(exchange.caller, exchange.session, exchange.dialogue);
     if (fault.code === "upstream.session_lost") this.upstream.replace(line.key, lost);
@@ -193,15 +234,32 @@ export class Switchboard implements UpstreamListener, LineOwner {
     if (line.exclusive !== undefined) this.#release(line);
   }
 
+  /** Ends the upstream; sessions that were on its lines live on without them. */
+  async stop(): Promise<void> {
+    this.finishListening();
+    for (const line of this.#lines.values()) line.dismiss();
+    await this.upstream.stop();
+  }
+
   /** Ends connections that were made for somebody and that nobody has used for a while. */
-  sweep(idleMs: number): void {
-    const before = this.clock.now() - idleMs;
+  sweep(): void {
+    this.#releaseIdle(this.clock.now() - GRACE_MS);
+  }
+
+  #makeRoom(): void {
+    this.#releaseIdle(this.clock.now());
+    // The one that nobody is on was started for the catalogue, which is known by now.
+    if (this.upstream.atCapacity && this.#shared.idle && this.#takesHeaders) void this.upstream.rest();
+  }
+
+  #releaseIdle(unusedSince: number): void {
     for (const line of this.#lines.values()) {
-      if (line.key !== "" && line.idle && line.lastUsed <= before) this.#release(line);
+      if (line.key !== "" && line.idle && line.lastUsed <= unusedSince) this.#release(line);
     }
   }
 
   #release(line: Line): void {
+    this.#log.debug({ server: this.config.displayName }, "a connection that nobody uses is closed");
     this.#lines.delete(line.key);
     this.upstream.release(line.key);
   }
@@ -253,6 +311,8 @@ export class Switchboard implements UpstreamListener, LineOwner {
       line = this.#lines.get(key);
     }
     if (line === undefined) {
+      // A process that is only kept warm must not cost somebody else his place.
+      if (this.upstream.atCapacity) this.#makeRoom();
       line = this.#makeLine(key, owner.exclusive ? session : undefined, carried, leased ? dialogue : undefined);
       this.#lines.set(key, line);
     }

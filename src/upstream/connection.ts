@@ -55,6 +55,7 @@ export class Connection {
   readonly #timeoutMs: number;
   readonly #entries = new Map<number, Entry>();
   #listener: ConnectionListener | undefined;
+  #idle: (() => void)[] = [];
   #nextId = 1;
   #introduction: Introduction | undefined;
   #clientInfo: unknown;
@@ -166,9 +167,14 @@ export class Connection {
     if (!this.#closed) this.#wire.listen(on);
   }
 
+  /** Resolves when no request is open. */
+  idle(): Promise<void> {
+    return this.#entries.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
   /** Gives up a request: the server is told, and nobody hears of it again. */
   cancel(id: number, reason?: string): void {
-    if (!this.#entries.delete(id) || this.#closed) return;
+    if (!this.#take(id) || this.#closed) return;
     this.#wire.send(
       notificationText("notifications/cancelled", { requestId: id, ...(reason === undefined ? {} : { reason }) }),
     );
@@ -227,18 +233,16 @@ export class Connection {
   }
 
   #failed(id: number, fault: Fault): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return;
-    this.#entries.delete(id);
     // A stateless server answers what it understands, with the id of the request.
     const strange = this.era === "modern" && (fault.status === 400 || fault.status === 404 || fault.status === 405);
-    entry.pending.failed(strange ? this.#changed() : fault);
+    this.#take(id)?.pending.failed(strange ? this.#changed() : fault);
   }
 
   #ended(fault: Fault | undefined): void {
     this.#closed = true;
     const entries = [...this.#entries.values()];
     this.#entries.clear();
+    for (const resolve of this.#idle.splice(0)) resolve();
     const reason = fault ?? new Fault("upstream.stopped", "the connection to the server was closed");
     for (const entry of entries) entry.pending.failed(reason);
     this.#listener?.closed(fault);
@@ -294,18 +298,24 @@ export class Connection {
 
   #answered(message: Message): void {
     const id = Number(message.id);
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return;
     const code = message.error === undefined ? 0 : codeOf(message.slice(message.error));
-    if (code === ModernCode.headerMismatch && entry.again !== undefined) {
-      const { again } = entry;
+    const again = code === ModernCode.headerMismatch ? this.#entries.get(id)?.again : undefined;
+    const entry = again === undefined ? this.#take(id) : this.#entries.get(id);
+    if (entry === undefined) return;
+    if (again !== undefined) {
       entry.again = undefined;
       return again();
     }
-    this.#entries.delete(id);
     const modernOnly = code === ModernCode.headerMismatch || code === ModernCode.unsupportedVersion;
     if (modernOnly && this.#introduction?.era === "legacy") return entry.pending.failed(this.#changed());
     entry.pending.answered(message);
+  }
+
+  #take(id: number): Entry | undefined {
+    const entry = this.#entries.get(id);
+    this.#entries.delete(id);
+    if (this.#entries.size === 0 && this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve();
+    return entry;
   }
 
   /** The server does not speak the era any more that it was met in. */

@@ -29,7 +29,14 @@ test("the same token is the same principal in another process, so that sealed se
 test("what was accepted once is not accepted with anything added", () => {
   const gate = new TokenGate(["token"]);
   expect(gate.check("Bearer token")).toBeDefined();
-  for (const header of ["Bearer tokenx", "Bearer toke", "Bearer token,", "Bearer token token", "Basic token", "xBearer token"]) {
+  for (const header of [
+    "Bearer tokenx",
+    "Bearer toke",
+    "Bearer token,",
+    "Bearer token token",
+    "Basic token",
+    "xBearer token",
+  ]) {
     expect(gate.check(header)).toBeUndefined();
   }
 });
@@ -37,6 +44,7 @@ test("what was accepted once is not accepted with anything added", () => {
 test("an empty token in the list never matches an empty credential", () => {
   for (const list of [[""], ["Bearer "], [" "], ["Bearer"]]) {
     const gate = new TokenGate(list);
-    for (const header of ["", " ", "Bearer ", "Bearer  "]) expect([list, header, gate.check(header)]).toEqual([list, header, undefined]);
+    for (const header of ["", " ", "Bearer ", "Bearer  "])
+      expect([list, header, gate.check(header)]).toEqual([list, header, undefined]);
   }
 });

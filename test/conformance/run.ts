@@ -49,7 +49,11 @@ async function measure(
     const verdict = await runScenario(processes, directory, endpoint.url, expected.suite, scenario);
     const after = await endpoint.relayed();
     const relayed = before === undefined || after === undefined ? undefined : after - before;
-    const bypassed = relayed !== undefined && relayed < 1 && !RELAYS_NOTHING.has(scenario) && !expected.answeredHere.includes(scenario);
+    const bypassed =
+      relayed !== undefined &&
+      relayed < 1 &&
+      !RELAYS_NOTHING.has(scenario) &&
+      !expected.answeredHere.includes(scenario);
     const passed = (verdict.passed || (verdict.onlyWarned && expected.mayWarn.includes(scenario))) && !bypassed;
     const required = scored.includes(scenario) || expected.alsoRequired.includes(scenario);
     const mark = passed ? "pass" : expected.byNature.includes(scenario) || !required ? "miss" : "FAIL";

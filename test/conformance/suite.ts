@@ -66,7 +66,8 @@ export async function runScenario(
   const output = await processes.run(command, directory, 2 * SCENARIO_TIMEOUT_MS);
 
   const [file] = await Array.fromAsync(new Bun.Glob("*/checks.json").scan(results));
-  if (file === undefined) return { passed: false, onlyWarned: false, succeeded: 0, judged: 0, complaints: [`no result:\n${output}`] };
+  if (file === undefined)
+    return { passed: false, onlyWarned: false, succeeded: 0, judged: 0, complaints: [`no result:\n${output}`] };
   const checks = Checks.parse(await Bun.file(join(results, file)).json());
   const judged = checks.filter(({ status }) => ["SUCCESS", "FAILURE", "WARNING"].includes(status));
   const bad = judged.filter(({ status }) => status !== "SUCCESS");
