@@ -160,7 +160,7 @@ export class Listening {
     if (message.method !== "notifications/subscriptions/acknowledged") return this.#say(message);
     this.#failures = 0;
     const { notifications } = message.parsedParams();
-    this.#agreed = typeof notifications === "object" && notifications !== null ? (notifications as ListenFilter) : {};
+    this.#agreed = typeof notifications === "object" && notifications !== null ? notifications : {};
     if (!this.#acknowledged) {
       this.#acknowledged = true;
       return this.#say(message);

@@ -147,7 +147,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
 
   /** The connection a caller without a session uses, made if it is not there. @throws Fault */
   async reach(caller: Caller): Promise<{ connection: Connection; line: Line }> {
-    const line = this.#lineFor(caller, undefined);
+    const line = this.#lineFor(caller, undefined, undefined, true);
     return { connection: await this.upstream.acquire(line.need), line };
   }
 
@@ -296,8 +296,9 @@ export class Switchboard implements UpstreamListener, LineOwner {
     return true;
   }
 
-  #lineFor(caller: Caller, session: Session | undefined, dialogue?: Dialogue): Line {
-    if (this.#always !== undefined && !this.#always.waitsForAnother(caller)) {
+  /** @param quiet nothing will be sent there by which a server could come to ask a client */
+  #lineFor(caller: Caller, session: Session | undefined, dialogue?: Dialogue, quiet = false): Line {
+    if (this.#always !== undefined && (quiet || !this.#always.waitsForAnother(caller))) {
       session?.join(this.#always);
       return this.#always;
     }
@@ -306,7 +307,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
     const carried = this.#takesHeaders ? carriedHeaders(this.config, caller) : undefined;
     let key = carried === undefined ? owner.key : `${owner.key} ${carried.key}`;
     let line = this.#lines.get(key);
-    if (line?.exclusive === undefined && line?.waitsForAnother(caller) === true) {
+    if (!quiet && line?.exclusive === undefined && line?.waitsForAnother(caller) === true) {
       key = `${BESIDE} ${caller.principal.id} ${key}`;
       line = this.#lines.get(key);
     }

@@ -17,7 +17,10 @@ interface AnyClient {
   call(tool: string, progress?: (n: number) => void, signal?: AbortSignal): Promise<unknown>;
   subscribe(uri: string): Promise<unknown>;
   tools(): Promise<string[]>;
-  ping(): Promise<unknown>;
+  /** Undefined in the stateless era, which has none. */
+  ping?(): Promise<unknown>;
+  /** Speaks the stateless revision. */
+  readonly modern: boolean;
   instructions(): string | undefined;
   close(): Promise<void>;
   /** Methods of the notifications that came. */
@@ -58,6 +61,7 @@ async function generation1(url: string): Promise<AnyClient> {
       await client.close();
     },
     heard,
+    modern: false,
   };
 }
 
@@ -72,6 +76,8 @@ async function generation2(url: string, versionNegotiation: { mode: "legacy" | "
   client.setNotificationHandler("notifications/message", note);
   const transport = new Transport2(new URL(url));
   await client.connect(transport);
+  const modern = versionNegotiation.mode === "auto";
+  expect(client.getNegotiatedProtocolVersion()).toBe(modern ? "2026-07-28" : "2025-11-25");
   return {
     call: (tool, progress, signal) =>
       client.callTool(
@@ -81,15 +87,19 @@ async function generation2(url: string, versionNegotiation: { mode: "legacy" | "
           ...(signal === undefined ? {} : { signal }),
         },
       ),
-    subscribe: (uri) => client.subscribeResource({ uri }),
+    subscribe: (uri) =>
+      modern
+        ? client.listen({ toolsListChanged: true, resourceSubscriptions: [uri] })
+        : client.subscribeResource({ uri }),
     tools: async () => (await client.listTools()).tools.map(({ name }) => name),
-    ping: () => client.ping(),
+    ...(modern ? {} : { ping: () => client.ping() }),
     instructions: () => client.getInstructions(),
     close: async () => {
       await transport.terminateSession();
       await client.close();
     },
     heard,
+    modern,
   };
 }
 
@@ -117,7 +127,7 @@ overBoth(
         expect(await client.tools()).toEqual(["echo"]);
         expect(client.instructions()).toBe("be kind");
         expect(await client.call("echo")).toHaveProperty("content");
-        await client.ping();
+        await client.ping?.();
         await client.close();
       });
 
@@ -170,12 +180,14 @@ overBoth(
         peer.say('{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}');
         peer.say('{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a://seen"}}');
         peer.say('{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":"x"}}');
-        await eventually(() => client.heard.length >= 3);
-        expect(client.heard).toEqual([
+        // In the stateless era a log line belongs to a request that asked for it.
+        const wanted = [
           "notifications/tools/list_changed",
           "notifications/resources/updated",
-          "notifications/message",
-        ]);
+          ...(client.modern ? [] : ["notifications/message"]),
+        ];
+        await eventually(() => client.heard.length >= wanted.length);
+        expect(client.heard).toEqual(wanted);
         await client.close();
       });
 
@@ -187,7 +199,8 @@ overBoth(
           () => undefined,
           (reason: unknown) => reason as { code: number; data: unknown },
         );
-        expect(error).toMatchObject({ code: -32077, data: { n: 1 } });
+        // The stateless era has taken these codes for itself, and a server of the other era means something else by them.
+        expect(error).toMatchObject({ code: client.modern ? -32603 : -32077, data: { n: 1 } });
         await client.close();
       });
     }

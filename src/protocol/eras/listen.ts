@@ -28,7 +28,7 @@ export function readListenFilter(message: Message): ListenFilter | string {
     if (wanted !== undefined && typeof wanted !== "boolean")
       return `notifications.${kind}ListChanged must be true or false`;
   }
-  return given as ListenFilter;
+  return given;
 }
 
 /** The part of a filter that a server with these capabilities can serve. */
