@@ -93,7 +93,10 @@ export class ModernEndpoint {
     const first = toolHeaders.of(tool) === undefined ? "unknown" : check();
     if (first === undefined) return undefined;
     // Schemas change; before a client is told that it is wrong, the server is asked.
-    await connection.refreshTools().catch(() => undefined);
+    await connection.refreshTools().then(
+      () => toolHeaders.missing(tool),
+      () => undefined,
+    );
     return check();
   }
 

@@ -283,7 +283,9 @@ export class Connection {
     };
     const list = (): void => {
       // Without a list the call goes as it is: the server says what it misses.
-      void this.refreshTools().then(send, send);
+      void this.refreshTools()
+        .then(() => toolHeaders.missing(name))
+        .then(send, send);
     };
     this.#entries.set(id, { pending, deadline: this.#deadline(), again: list });
     if (this.#closed) this.#failed(id, new Fault("upstream.stopped", "the server is not running", { notRun: true }));

@@ -3,6 +3,9 @@ import type { ParamHeader } from "../protocol/eras/param-headers.ts";
 import { paramHeaders } from "../protocol/eras/param-headers.ts";
 import { asString, getKey } from "../protocol/eras/object-text.ts";
 
+/** Names that clients make up must not fill the memory. */
+const MAX_KNOWN = 10_000;
+
 const NONE: readonly ParamHeader[] = Object.freeze([]);
 
 /** Which arguments of a server's tools travel in headers too, as far as its list of tools has told. */
@@ -39,6 +42,11 @@ export class ToolHeaders {
       this.#complain(name, headers);
     }
     return headers;
+  }
+
+  /** The tool is on no list: until the list changes, calls of it need not look there again. */
+  missing(tool: string): void {
+    if (this.#known.size < MAX_KNOWN && !this.#known.has(tool)) this.#known.set(tool, NONE);
   }
 
   /** The list is said to have changed. */
