@@ -158,6 +158,7 @@ export class Dialogue implements Asked, Parked {
     this.#reply = reply;
     this.#id = request.id ?? "null";
     this.#token = tokenOf(request);
+    this.exchange?.away(false);
     for (const [id, open] of this.#open) {
       const answer = answers.get(keyOf(id));
       if (answer === undefined || open.shown === 0 || !fitsQuestion(open.method, answer)) continue;
@@ -210,6 +211,7 @@ export class Dialogue implements Asked, Parked {
       return { key: keyOf(id), method: open.method, params: open.params };
     });
     this.#reply = undefined;
+    this.exchange?.away(true);
     reply.finish(resultText(this.#id, inputRequired(requests, state)));
   }
 

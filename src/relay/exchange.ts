@@ -43,6 +43,8 @@ export class Exchange implements Pending {
   #upstreamId = 0;
   #retried = false;
   #over = false;
+  /** Its client is away: it does not hold up the end of the proxy, after which nobody could come back to it. */
+  #away = false;
   /** Questions of the server to this client that are open. */
   #questions = 0;
   #loop: InputLoop | undefined;
@@ -128,6 +130,14 @@ export class Exchange implements Pending {
     if (this.#over) return;
     if (this.dialogue === undefined) this.#reply.push(text);
     else this.dialogue.push(text);
+  }
+
+  /** The client is told to come back with answers, or has come back. */
+  away(is: boolean): void {
+    if (this.#over || this.#away === is) return;
+    this.#away = is;
+    if (is) this.#line.over();
+    else this.#line.began();
   }
 
   questionOpened(): void {
@@ -248,7 +258,7 @@ export class Exchange implements Pending {
     this.#over = true;
     this.session?.exchangeClosed(this);
     this.#line.closedExchange(this);
-    this.#line.over();
+    if (!this.#away) this.#line.over();
     this.#hooks.ended?.(succeeded);
   }
 }

@@ -163,7 +163,7 @@ overBoth("questions to stateless clients", (subject) => {
   test("a server that ends the call while its client thinks: the retry brings the answer", async () => {
     const first = client().call("impatient");
     const call = await subject().server.call("impatient");
-    void call.ask("elicitation/create", ELICIT, '"q6"');
+    call.say(`{"jsonrpc":"2.0","id":"q6","method":"elicitation/create","params":${ELICIT}}`);
     const asked = asking(await first.answer());
     call.say('{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"q6"}}');
     call.result('{"content":[],"gave":"up"}');
