@@ -1,6 +1,9 @@
 import type { Config } from "./config/config.ts";
 import { isDeepStrictEqual } from "node:util";
 import { Heartbeat } from "./downstream/heartbeat.ts";
+import { HttpSse } from "./downstream/http-sse.ts";
+import type { SseLines } from "./downstream/http-sse.ts";
+import { Replays } from "./downstream/replay.ts";
 import { StreamableHttp } from "./downstream/streamable-http.ts";
 import { Door } from "./http/door.ts";
 import { openListener } from "./http/listener.ts";
@@ -43,6 +46,9 @@ export class Daemon {
   readonly #parking: Parking<Dialogue>;
   readonly #heartbeat: Heartbeat;
   readonly #watchdog: Watchdog;
+  readonly #replays: Replays;
+  /** The open streams of HTTP+SSE; they live on when a reload replaces what serves them. */
+  readonly #sseLines: SseLines = new Map();
   readonly #startedAt: number;
   /** Switchboards that a reload has replaced and whose calls in flight go on. */
   readonly #retiring = new Set<Promise<void>>();
@@ -51,6 +57,7 @@ export class Daemon {
   #door: Door;
   #listener: Listener | undefined;
   #stopSweep: (() => void) | undefined;
+  #stopReaper: (() => void) | undefined;
   #draining = false;
 
   constructor(config: Config, deps: DaemonDeps) {
@@ -62,6 +69,7 @@ export class Daemon {
     this.#heartbeat = new Heartbeat(clock);
     this.#parking = new Parking(new Sealer("request state", keys.keys), clock);
     this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config));
+    this.#replays = new Replays({ events: config.replayEvents, bytes: config.replayBytes });
     this.#rooms = this.#makeRooms(config);
     this.#door = this.#makeDoor(config, this.#rooms);
   }
@@ -80,6 +88,10 @@ export class Daemon {
   async start(): Promise<{ url: string }> {
     this.#listener = await this.#listen(this.#config);
     for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
+    if (process.pid === 1 && process.platform === "linux") {
+      const { startReaper } = await import("./upstream/reaper.ts");
+      this.#stopReaper = startReaper(this.#deps.clock, this.#deps.log);
+    }
     this.#stopSweep = this.#deps.clock.every(SWEEP_MS, () => {
       this.#sessions.sweep();
       for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep();
@@ -93,16 +105,19 @@ export class Daemon {
    * @throws Error when its address cannot be used; then nothing has changed
    */
   async reload(config: Config): Promise<void> {
+    if (this.#draining) return;
     const before = this.#config;
     const moved = !isDeepStrictEqual([config.listen, config.tls], [before.listen, before.tls]);
     const listener = moved ? await this.#listen(config) : this.#listener;
+    if (this.#draining) return moved ? await listener?.close() : undefined;
     const rooms = this.#makeRooms(config);
     const replaced = this.#rooms;
     this.#sessions.limit(limitsOf(config));
+    this.#replays.limit({ events: config.replayEvents, bytes: config.replayBytes });
     this.#door = this.#makeDoor(config, rooms);
     this.#config = config;
     this.#rooms = rooms;
-    if (moved) void this.#listener?.close();
+    if (moved && this.#listener !== undefined) this.#leave(this.#listener);
     this.#listener = listener;
     for (const [name, room] of rooms) this.#welcome(name, room, replaced.get(name));
     for (const [name, { endpoint }] of replaced) {
@@ -125,6 +140,7 @@ export class Daemon {
       ...this.#retiring,
     ]);
     this.#stopSweep?.();
+    this.#stopReaper?.();
     this.#sessions.close();
     this.#heartbeat.stop();
     await this.#listener?.close();
@@ -149,9 +165,11 @@ export class Daemon {
   }
 
   /** After a reload: starts what is new, and tells sessions of what may have changed for them. */
-  #welcome(name: string, { endpoint }: Room, before: Room | undefined): void {
+  #welcome(name: string, { endpoint, gate }: Room, before: Room | undefined): void {
     const { switchboard } = endpoint;
     if (before === undefined) return switchboard.upstream.start();
+    // Who is not let in any more hears nothing any more either, on whatever streams he has.
+    this.#sessions.drop(name, (session) => !gate.knows(session.principal));
     if (before.endpoint.switchboard !== switchboard) {
       switchboard.upstream.start();
       void switchboard.comesUp().then((up) => {
@@ -160,6 +178,15 @@ export class Daemon {
     } else if (!isDeepStrictEqual(endpoint.config.toolFilter, before.endpoint.config.toolFilter)) {
       for (const session of this.#sessions.of(name)) session.listChanged(["tools"]);
     }
+  }
+
+  /** Leaves an address: nobody gets in there any more, but calls that came in by it are answered. */
+  #leave(listener: Listener): void {
+    const boards = [...this.#rooms.values()].map(({ endpoint }) => endpoint.switchboard);
+    const quiet = Promise.all(boards.map((board) => board.quiet()));
+    const leaving = listener.close(this.#within(quiet, this.#config.drainMs));
+    this.#retiring.add(leaving);
+    void leaving.then(() => this.#retiring.delete(leaving));
   }
 
   /** Ends a server that is gone or has changed, after its calls in flight. Sessions of one that has changed go on. */
@@ -184,7 +211,8 @@ export class Daemon {
     const hosts = new HostRule(config);
     const paths = new PathTable(config);
     const { stateless, maxRequestBytes, pathPrefix } = config;
-    const common = { sessions: this.#sessions, clock, log };
+    const common = { sessions: this.#sessions, clock, log, draining: () => this.#draining };
+    const ends = { ...common, heartbeat: this.#heartbeat, stateless, maxRequestBytes };
     return new Door({
       origins: new OriginRule(config),
       hosts,
@@ -192,13 +220,8 @@ export class Daemon {
       paths,
       rooms,
       log,
-      streamableHttp: new StreamableHttp({
-        ...common,
-        heartbeat: this.#heartbeat,
-        stateless,
-        maxRequestBytes,
-        draining: () => this.#draining,
-      }),
+      streamableHttp: new StreamableHttp({ ...ends, replays: this.#replays }),
+      httpSse: new HttpSse({ ...ends, lines: this.#sseLines }),
       pages: createPages({
         ...common,
         hosts,
@@ -207,7 +230,6 @@ export class Daemon {
         version,
         pathPrefix,
         startedAt: this.#startedAt,
-        draining: () => this.#draining,
         viewer: (request, peers) => viewerOf(request, peers, rooms),
       }),
     });

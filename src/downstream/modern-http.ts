@@ -7,7 +7,7 @@ import { VERSION_HEADER } from "../protocol/http-headers.ts";
 import type { Message } from "../protocol/message.ts";
 import type { HttpReply } from "./http-reply.ts";
 import type { Accepts } from "./http-reply.ts";
-import type { Admitted } from "./streamable-http.ts";
+import type { Admitted } from "./admitted.ts";
 
 interface Wrong {
   readonly code: number;

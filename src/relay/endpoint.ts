@@ -73,6 +73,12 @@ export class ServerEndpoint {
         return this.#subscribe(message, caller, session, reply);
       case "resources/unsubscribe":
         return this.#unsubscribe(message, caller, session, reply);
+      case "tasks/get":
+      case "tasks/result":
+      case "tasks/cancel":
+        return this.#isStateless ? answerUnknown(message, reply) : this.#task(message, caller, session, reply);
+      case "tasks/list":
+        return this.#isStateless ? answerUnknown(message, reply) : this.#listTasks(message, caller, session, reply);
       default:
         if (this.#isStateless && message.method?.startsWith("tasks/") === true) return answerUnknown(message, reply);
         return this.#relay(message, caller, session, reply);
@@ -163,6 +169,24 @@ export class ServerEndpoint {
     const tool = message.stringParam("name");
     if (tool === undefined || !allowsTool(filter, tool)) return false;
     return this.switchboard.offers(tool, caller, session);
+  }
+
+  /** On a connection of several a task is its maker's alone; to others it does not exist. */
+  #task(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
+    const task = message.stringParam("taskId") ?? "";
+    const line = this.switchboard.lineOf(session, caller);
+    if (line.exclusive !== undefined || line.tasks.belongs(task, caller, session)) {
+      return this.#relay(message, caller, session, reply);
+    }
+    reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Task not found: ${task}`));
+    return undefined;
+  }
+
+  #listTasks(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange {
+    const line = this.switchboard.lineOf(session, caller);
+    if (line.exclusive !== undefined) return this.#relay(message, caller, session, reply);
+    const rewrite = (text: string): string => line.tasks.only(text, caller, session);
+    return this.#relay(message, caller, session, reply, { rewrite });
   }
 
   #setLevel(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {

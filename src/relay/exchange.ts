@@ -13,6 +13,7 @@ import type { Line } from "./line.ts";
 import { answerModern } from "./modern-answer.ts";
 import type { Asked } from "./question.ts";
 import type { Session } from "./session.ts";
+import { createdTask } from "./tasks.ts";
 
 export interface ExchangeHooks {
   /** Changes the answer's text before it gets the client's id back. */
@@ -50,6 +51,8 @@ export class Exchange implements Pending {
   #loop: InputLoop | undefined;
   /** The request as it was sent, where that is not as it came. */
   #sent: Message | undefined;
+  /** The server has made a task of the request. */
+  #task = false;
 
   constructor(line: Line, request: Message, client: ClientSide, hooks: ExchangeHooks = {}) {
     this.#line = line;
@@ -71,7 +74,12 @@ export class Exchange implements Pending {
   }
 
   get paused(): boolean {
-    return this.#questions > 0;
+    // The result of a task comes when the task is done, however long that takes.
+    return this.#questions > 0 || this.request.method === "tasks/result";
+  }
+
+  get outlives(): boolean {
+    return this.#task;
   }
 
   get over(): boolean {
@@ -127,9 +135,10 @@ export class Exchange implements Pending {
 
   /** Says something to the client on the stream of this request. */
   push(text: string): void {
-    if (this.#over) return;
-    if (this.dialogue === undefined) this.#reply.push(text);
-    else this.dialogue.push(text);
+    if (this.dialogue !== undefined) {
+      if (!this.#over) this.dialogue.push(text);
+    } else if (!this.#over) this.#reply.push(text);
+    else if (this.#task) this.session?.push(text);
   }
 
   /** The client is told to come back with answers, or has come back. */
@@ -161,6 +170,10 @@ export class Exchange implements Pending {
     this.#line.notification(message, this);
   }
 
+  parked(): void {
+    if (!this.#over && this.dialogue === undefined) this.#reply.park?.();
+  }
+
   answered(message: Message): void {
     const connection = this.#connection;
     if (this.#over || connection === undefined) return;
@@ -177,8 +190,14 @@ export class Exchange implements Pending {
       );
     }
     const { result } = message;
-    if (connection.era === "legacy" || result === undefined)
+    if (connection.era === "legacy" || result === undefined) {
+      const task = createdTask(this.request, message);
+      if (task !== undefined) {
+        this.#task = true;
+        this.#line.tasks.created(task, this.caller, this.session);
+      }
       return this.#finish(message.withId(this.#id), result !== undefined);
+    }
     const text = message.slice(result);
     const method = this.request.method ?? "";
     const type = resultType(text);

@@ -25,7 +25,7 @@ export class Fault extends Error {
   readonly detail: string | undefined;
   /** The upstream certainly did not begin to work on the request, so asking again is safe. */
   readonly notRun: boolean;
-  /** What HTTP said, where that was the failure. */
+  /** Of HTTP, where the server gave one instead of an answer. */
   readonly status: number | undefined;
 
   constructor(

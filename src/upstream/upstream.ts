@@ -61,7 +61,7 @@ export class Upstream {
   readonly #shared: Need;
   readonly #slots = new Map<string, Slot>();
   readonly toolHeaders: ToolHeaders;
-  readonly #memory: EraMemory = { era: undefined };
+  readonly #memory: EraMemory;
   #introduction: Introduction | undefined;
   #catalogue: Catalogue | undefined;
   #stopSweep: (() => void) | undefined;
@@ -73,6 +73,8 @@ export class Upstream {
     this.#shared = shared;
     this.#listener = listener;
     this.#deps = deps;
+    // HTTP+SSE is older than the stateless era.
+    this.#memory = { era: config.target.kind === "sse" ? "legacy" : undefined };
     this.toolHeaders = new ToolHeaders((tool, why) => {
       const server = config.displayName;
       if (config.target.kind === "stdio") return;
@@ -234,7 +236,8 @@ export class Upstream {
       },
       clock,
       new Backoff(random, this.#deps.restartDelayMs),
-      shared,
+      // A remote server ends such a link with its stream, also while a client only listens.
+      shared || this.config.target.kind === "sse" || this.config.target.kind === "detect",
     );
   }
 

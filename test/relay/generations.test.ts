@@ -58,7 +58,10 @@ async function first(url: string): Promise<AnyClient> {
 }
 
 async function second(url: string, mode: "legacy" | "auto"): Promise<AnyClient> {
-  const client = new Client2({ name: "two", version: "2" }, { capabilities: CAPABILITIES, versionNegotiation: { mode } });
+  const client = new Client2(
+    { name: "two", version: "2" },
+    { capabilities: CAPABILITIES, versionNegotiation: { mode } },
+  );
   client.setRequestHandler("sampling/createMessage", () => SAMPLE);
   client.setRequestHandler("elicitation/create", () => NAME);
   client.setRequestHandler("roots/list", () => ROOTS);

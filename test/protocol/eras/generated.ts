@@ -28,9 +28,29 @@ export class Chance {
   }
 }
 
-const STRINGS = ['"plain"', '"with \\"quotes\\" and \\\\"', '"\\ud800"', '"{\\"a\\":[1,2"', '"ümläut"', '""', '"=?base64?eA==?="'];
+const STRINGS = [
+  '"plain"',
+  '"with \\"quotes\\" and \\\\"',
+  '"\\ud800"',
+  '"{\\"a\\":[1,2"',
+  '"ümläut"',
+  '""',
+  '"=?base64?eA==?="',
+];
 const NUMBERS = ["0", "-1", "1.0", "12345678901234567890123", "1e400", "0.1"];
-const KEYS = ["x", "resultTypeOf", "ttl", "vendor/key", "a b", "params", "id", "_meta", "ümläut", "execution", "nested"];
+const KEYS = [
+  "x",
+  "resultTypeOf",
+  "ttl",
+  "vendor/key",
+  "a b",
+  "params",
+  "id",
+  "_meta",
+  "ümläut",
+  "execution",
+  "nested",
+];
 
 /** Any JSON value as text. */
 export function value(chance: Chance, depth = 0): string {
@@ -71,7 +91,11 @@ export const REQUESTS = [
 /** Params of a request of either era, without the envelope. */
 export function params(chance: Chance, method: string): string {
   const meta = chance.maybe()
-    ? object({ progressToken: chance.maybe() ? chance.of(['"t"', "7"]) : undefined, ...unknown(chance, ["_meta"]), traceparent: '"00-a-b-01"' })
+    ? object({
+        progressToken: chance.maybe() ? chance.of(['"t"', "7"]) : undefined,
+        ...unknown(chance, ["_meta"]),
+        traceparent: '"00-a-b-01"',
+      })
     : undefined;
   const own: Record<string, string | undefined> = {};
   if (method === "tools/call" || method === "prompts/get") {
@@ -101,5 +125,9 @@ export function result(chance: Chance, method: string): string {
     own["isError"] = chance.maybe() ? "true" : undefined;
   } else if (method.endsWith("/list")) own["items"] = list(() => object(unknown(chance)));
   else own["contents"] = list(() => value(chance));
-  return object({ ...own, ...unknown(chance, Object.keys(own).concat("_meta")), _meta: chance.maybe() ? object({ kept: "1", ...unknown(chance) }) : undefined });
+  return object({
+    ...own,
+    ...unknown(chance, Object.keys(own).concat("_meta")),
+    _meta: chance.maybe() ? object({ kept: "1", ...unknown(chance) }) : undefined,
+  });
 }

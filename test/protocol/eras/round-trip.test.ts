@@ -38,7 +38,8 @@ function losses(rules: Rules, seed: number): string[] {
     const envelope = typeof read === "string" ? read : readEnvelope(read);
     if (typeof envelope === "string") lost.push(`envelope of ${asked}: ${envelope}`);
     if (!same(rules.legacyParams(modern), asked)) lost.push(`params ${asked}`);
-    for (const key of ENVELOPE_KEYS) if (rules.legacyParams(modern).includes(JSON.stringify(key))) lost.push(`${key} stays`);
+    for (const key of ENVELOPE_KEYS)
+      if (rules.legacyParams(modern).includes(JSON.stringify(key))) lost.push(`${key} stays`);
 
     const answer = result(chance, method);
     const info = object({ name: '"s"', version: '"1"', ...unknown(chance) });

@@ -2,14 +2,33 @@ import { describe, expect, test } from "bun:test";
 import { modernCapabilities } from "../../../src/protocol/eras/envelope.ts";
 import { toModernError } from "../../../src/protocol/eras/errors.ts";
 import { decodeHeader, encodeHeader } from "../../../src/protocol/eras/header-value.ts";
-import { fitsQuestion, inputRequired, readInputRequired, retryParams, urlElicitations } from "../../../src/protocol/eras/input.ts";
+import {
+  fitsQuestion,
+  inputRequired,
+  readInputRequired,
+  retryParams,
+  urlElicitations,
+} from "../../../src/protocol/eras/input.ts";
 import { isModernVersion } from "../../../src/protocol/eras/names.ts";
 import { checkParamHeaders, paramHeaders, produceParamHeaders } from "../../../src/protocol/eras/param-headers.ts";
 import type { ParamHeader } from "../../../src/protocol/eras/param-headers.ts";
 import { toLegacyResult, toModernResult, withoutTasks } from "../../../src/protocol/eras/results.ts";
 
 describe("header values", () => {
-  for (const text of ["plain", "two words", "", " outer", "outer ", "tab\t", "line\nbreak", "ümläut", "日本", "=?base64?eA==?=", "a,b;c", "\u{1f600}"]) {
+  for (const text of [
+    "plain",
+    "two words",
+    "",
+    " outer",
+    "outer ",
+    "tab\t",
+    "line\nbreak",
+    "ümläut",
+    "日本",
+    "=?base64?eA==?=",
+    "a,b;c",
+    "\u{1f600}",
+  ]) {
     test(`${JSON.stringify(text)} comes back, as printable ASCII`, () => {
       const value = encodeHeader(text);
       expect(value).toMatch(/^[\x20-\x7e]*$/);
@@ -19,7 +38,8 @@ describe("header values", () => {
 
   test("outer white space does not count, and a wrapper without base64 of UTF-8 is no value", () => {
     expect(decodeHeader(" \tplain ")).toBe("plain");
-    for (const bad of ["=?base64?!?=", "=?base64?eA?=", "=?base64?/w==?=", "=?base64?e A==?="]) expect(decodeHeader(bad)).toBeUndefined();
+    for (const bad of ["=?base64?!?=", "=?base64?eA?=", "=?base64?/w==?=", "=?base64?e A==?="])
+      expect(decodeHeader(bad)).toBeUndefined();
     // The wrapper is written in lower case only.
     expect(decodeHeader("=?BASE64?eA==?=")).toBe("=?BASE64?eA==?=");
   });
@@ -27,7 +47,10 @@ describe("header values", () => {
 
 describe("arguments in headers", () => {
   const schema = (properties: object): object => ({ type: "object", properties });
-  const REGION = schema({ region: { type: "string", "x-mcp-header": "Region" }, n: { type: "integer", "x-mcp-header": "N" } });
+  const REGION = schema({
+    region: { type: "string", "x-mcp-header": "Region" },
+    n: { type: "integer", "x-mcp-header": "N" },
+  });
 
   test("are found below properties alone", () => {
     const nested = schema({ a: schema({ b: { type: "boolean", "x-mcp-header": "B" } }) });
@@ -45,7 +68,10 @@ describe("arguments in headers", () => {
     ["no token", schema({ a: { type: "string", "x-mcp-header": "A b" } })],
     ["an empty name", schema({ a: { type: "string", "x-mcp-header": "" } })],
     ["no string", schema({ a: { type: "string", "x-mcp-header": 1 } })],
-    ["the same name twice", schema({ a: { type: "string", "x-mcp-header": "A" }, b: { type: "string", "x-mcp-header": "a" } })],
+    [
+      "the same name twice",
+      schema({ a: { type: "string", "x-mcp-header": "A" }, b: { type: "string", "x-mcp-header": "a" } }),
+    ],
   ] as const) {
     test(`on ${what} make the tool invalid`, () => {
       expect(paramHeaders(bad)).toBeString();
@@ -74,28 +100,35 @@ describe("arguments in headers", () => {
 
 describe("results", () => {
   test("task support of 2025-11-25 is taken out, the rest of execution stays", () => {
-    const list = '{"tools":[{"name":"a","execution":{"taskSupport":"optional"}},{"name":"b","execution":{"taskSupport":"x","y":1}}]}';
+    const list =
+      '{"tools":[{"name":"a","execution":{"taskSupport":"optional"}},{"name":"b","execution":{"taskSupport":"x","y":1}}]}';
     const modern = toModernResult("tools/list", list, undefined);
     expect(modern).toContain('{"name":"a"},{"name":"b","execution":{"y":1}}');
     expect(modern).toContain('"ttlMs":0,"cacheScope":"private"');
   });
 
   test("outputs that are no objects are hidden from legacy clients, and said as text", () => {
-    expect(toLegacyResult("tools/list", '{"tools":[{"name":"a","outputSchema":{"type":"array"}}]}')).toBe('{"tools":[{"name":"a"}]}');
+    expect(toLegacyResult("tools/list", '{"tools":[{"name":"a","outputSchema":{"type":"array"}}]}')).toBe(
+      '{"tools":[{"name":"a"}]}',
+    );
     expect(toLegacyResult("tools/call", '{"resultType":"complete","content":[],"structuredContent":[1,2]}')).toBe(
       '{"content":[{"type":"text","text":"[1,2]"}]}',
     );
     expect(toLegacyResult("tools/call", '{"content":[{"type":"text","text":"x"}],"structuredContent":5}')).toBe(
       '{"content":[{"type":"text","text":"x"}]}',
     );
-    expect(toLegacyResult("tools/call", '{"structuredContent":{"ttlMs":5},"ttlMs":7}')).toBe('{"structuredContent":{"ttlMs":5},"ttlMs":7}');
+    expect(toLegacyResult("tools/call", '{"structuredContent":{"ttlMs":5},"ttlMs":7}')).toBe(
+      '{"structuredContent":{"ttlMs":5},"ttlMs":7}',
+    );
   });
 
   test("tasks of either era are taken out of capabilities", () => {
     expect(withoutTasks('{"tasks":{},"tools":{},"extensions":{"io.modelcontextprotocol/tasks":{},"v/x":{}}}')).toBe(
       '{"tools":{},"extensions":{"v/x":{}}}',
     );
-    expect(modernCapabilities({ tasks: {}, elicitation: { url: {}, form: {} } }, "2025-06-18")).toEqual({ elicitation: {} });
+    expect(modernCapabilities({ tasks: {}, elicitation: { url: {}, form: {} } }, "2025-06-18")).toEqual({
+      elicitation: {},
+    });
     expect(modernCapabilities({ elicitation: { url: {} } }, "2025-11-25")).toEqual({ elicitation: { url: {} } });
   });
 });
@@ -113,7 +146,9 @@ describe("errors", () => {
     [5, 5],
   ] as const) {
     test(`${before} of a legacy server is ${after} for a modern client, its data kept`, () => {
-      expect(toModernError(`{"code":${before},"message":"m","data":{"n":1.0}}`)).toBe(`{"code":${after},"message":"m","data":{"n":1.0}}`);
+      expect(toModernError(`{"code":${before},"message":"m","data":{"n":1.0}}`)).toBe(
+        `{"code":${after},"message":"m","data":{"n":1.0}}`,
+      );
     });
   }
 });
@@ -137,7 +172,8 @@ describe("questions", () => {
 
   test("answers have the shape of their question", () => {
     expect(fitsQuestion("elicitation/create", '{"action":"decline"}')).toBeTrue();
-    for (const bad of ["5", "null", "{}", '{"action":"maybe"}']) expect(fitsQuestion("elicitation/create", bad)).toBeFalse();
+    for (const bad of ["5", "null", "{}", '{"action":"maybe"}'])
+      expect(fitsQuestion("elicitation/create", bad)).toBeFalse();
     expect(fitsQuestion("sampling/createMessage", '{"role":"assistant","content":[]}')).toBeTrue();
     expect(fitsQuestion("sampling/createMessage", '{"action":"accept"}')).toBeFalse();
     expect(fitsQuestion("roots/list", '{"roots":[]}')).toBeTrue();
@@ -145,7 +181,8 @@ describe("questions", () => {
   });
 
   test("pages to visit lose the ids of the other era", () => {
-    const error = '{"code":-32042,"message":"m","data":{"elicitations":[{"mode":"url","url":"https://a/","elicitationId":"7","message":"x"},{"no":1}]}}';
+    const error =
+      '{"code":-32042,"message":"m","data":{"elicitations":[{"mode":"url","url":"https://a/","elicitationId":"7","message":"x"},{"no":1}]}}';
     expect(urlElicitations(error)).toEqual(['{"mode":"url","url":"https://a/","message":"x"}']);
   });
 });
