@@ -1,3 +1,4 @@
+import { isModernVersion } from "../protocol/eras/names.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import {
   LAST_EVENT_HEADER,
@@ -132,7 +133,8 @@ export class StreamableHttp {
 
   #received(admitted: Admitted, body: string, reply: HttpReply, accepts: Accepts): void {
     reply.arrived();
-    if (isBatch(body)) return this.#batch(admitted, body, reply, accepts);
+    if (isBatch(body) && !isModernVersion(admitted.request.headers.get(VERSION_HEADER) ?? ""))
+      return this.#batch(admitted, body, reply, accepts);
     const message = readMessage(body);
     if (!(message instanceof Message)) return reply.respond(this.#error(admitted, 400, message.code, message.text));
     if (message.kind === "request" && this.#deps.draining()) return reply.respond(this.#stopping(admitted, message.id));

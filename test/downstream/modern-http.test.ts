@@ -223,6 +223,7 @@ overBoth(
     });
   },
   {
+    fronts: ["http"],
     prepare: (server) => {
       server.capabilities = server.capabilities.replace('"tools":{}', '"tools":{"listChanged":true}');
     },

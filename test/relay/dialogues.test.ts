@@ -60,7 +60,7 @@ overBoth(
       const first = client().call("rounds");
       const call = await subject().server.call("rounds");
       const answers = [call.ask("elicitation/create", ELICIT, "1"), call.ask("roots/list", "{}", "2")];
-      if (subject().transport === "stdio") answers.pop();
+      if (subject().transport === "stdio") void answers.pop();
       const asked = asking(await first.answer());
       const methods = Object.values(asked.inputRequests).map(({ method }) => method);
       // Roots are not for children that were not told of them.
@@ -254,7 +254,7 @@ overBoth(
       } else for (const inbox of calls) inbox.abort.abort();
     });
   },
-  { entry: { options: { authTokens: TOKENS } } },
+  { fronts: ["http"], entry: { options: { authTokens: TOKENS } } },
 );
 
 describe("isolation by session", () => {
@@ -280,6 +280,6 @@ describe("isolation by session", () => {
         await again.answer();
       });
     },
-    { entry: { isolation: "session" } },
+    { fronts: ["http"], entry: { isolation: "session" } },
   );
 });
