@@ -5,6 +5,7 @@ import type { Connection } from "../upstream/connection.ts";
 import type { Client, EventStream } from "./ends.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Line } from "./line.ts";
+import type { Asked, Question } from "./question.ts";
 
 /** What waits for a client that has no stream open, at the most. */
 const BACKLOG_MESSAGES = 256;
@@ -14,19 +15,8 @@ const MAX_STREAMS = 4;
 /** Questions open at one client: a server that asks in a loop must not fill the memory. */
 const MAX_QUESTIONS = 256;
 
-/** A server's request that was passed on to a client. */
-export interface Question {
-  readonly line: Line;
-  readonly connection: Connection;
-  /** Raw token of the id the server gave it. */
-  readonly serverId: string;
-  /** Raw progress token of the server, undefined when it wants no progress. */
-  readonly progressToken: string | undefined;
-  readonly exchange: Exchange | undefined;
-}
-
 /** What the proxy keeps about one legacy client on one endpoint. */
-export class Session {
+export class Session implements Asked {
   readonly id: string;
   readonly client: Client;
   readonly principal: Principal;
@@ -54,6 +44,10 @@ export class Session {
     this.ownChild = ownChild;
     this.lastUsed = now;
     this.#nextQuestion = firstQuestion;
+  }
+
+  get capabilities(): Readonly<Record<string, unknown>> {
+    return this.client.capabilities;
   }
 
   get ended(): boolean {
@@ -162,7 +156,7 @@ export class Session {
   answer(message: Message): void {
     const question = this.#takeQuestion(Number(message.id));
     if (question === undefined) return;
-    question.line.answered(question, message.withId(question.serverId));
+    question.answered(message.withId(question.serverId));
   }
 
   /** The client reports progress on a question. */
@@ -170,10 +164,7 @@ export class Session {
     const span = message.param("progressToken");
     const question = span === undefined ? undefined : this.#questions.get(Number(message.slice(span)));
     if (span === undefined || question?.progressToken === undefined) return;
-    question.line.answered(
-      question,
-      message.edited({ start: span.start, end: span.end, text: question.progressToken }),
-    );
+    question.answered(message.edited({ start: span.start, end: span.end, text: question.progressToken }));
   }
 
   /** Forgets the questions of a connection that is gone. */
@@ -187,10 +178,7 @@ export class Session {
     for (const id of [...this.#questions.keys()]) {
       const question = this.#takeQuestion(id);
       if (question === undefined) continue;
-      question.line.answered(
-        question,
-        errorText(question.serverId, ErrorCode.server, "the client's session has ended"),
-      );
+      question.answered(errorText(question.serverId, ErrorCode.server, "the client's session has ended"));
     }
     for (const exchange of [...this.#namesakes, ...this.#exchanges.values()])
       exchange.cancel("the client's session has ended");
@@ -210,7 +198,7 @@ export class Session {
     if (question === undefined) return undefined;
     this.#questions.delete(id);
     question.exchange?.questionClosed();
-    question.line.questionClosed(question);
+    question.closed();
     return question;
   }
 }
