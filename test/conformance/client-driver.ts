@@ -1,11 +1,51 @@
-/** Reaches the server of the suite's client scenarios through a proxy of its own. Argument: that server's URL. */
-import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+/**
+ * Reaches the server of the suite's client scenarios through a proxy of its own, as a client of SDK 2.x. Argument: that
+ * server's URL. The suite says in the environment which scenario and version it is, and what to call.
+ */
+import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
 import { startProxy } from "../support/proxy.ts";
 
+interface ToolCall {
+  readonly name: string;
+  readonly arguments: Record<string, unknown>;
+}
+
 const url = process.argv.at(-1) ?? "";
+const modern = process.env["MCP_CONFORMANCE_PROTOCOL_VERSION"] === "2026-07-28";
+const context = JSON.parse(process.env["MCP_CONFORMANCE_CONTEXT"] ?? "{}") as {
+  readonly toolCalls?: readonly ToolCall[];
+};
+
 await using proxy = await startProxy({ suite: { url, transportType: "streamable-http" } });
-const client = new Client({ name: "driver", version: "1" }, { capabilities: {} });
+const client = new Client(
+  { name: "driver", version: "1" },
+  {
+    capabilities: { elicitation: { form: { applyDefaults: true } } },
+    versionNegotiation: { mode: modern ? "auto" : "legacy" },
+  },
+);
+client.setRequestHandler("elicitation/create", () => ({
+  action: "accept",
+  content: modern ? { confirmed: true } : {},
+}));
 await client.connect(new StreamableHTTPClientTransport(new URL(`${proxy.url}/suite/mcp`)));
-for (const { name } of (await client.listTools()).tools) await client.callTool({ name, arguments: { a: 5, b: 3 } });
+const { tools } = await client.listTools();
+const seen = tools.find(({ name }) => name === "json_schema_2020_12_tool")?.inputSchema;
+const calls =
+  context.toolCalls ??
+  tools.map(({ name }) => ({
+    name,
+    arguments: name === "json_schema_echo" ? { schema: seen, inputSchema: seen } : { a: 5, b: 3 },
+  }));
+// One that fails must not keep the others from being seen.
+for (const call of calls)
+  await client.callTool(call).catch((error: unknown) => console.error(call.name, String(error)));
+const capabilities = client.getServerCapabilities();
+if (capabilities?.prompts !== undefined) {
+  for (const { name } of (await client.listPrompts()).prompts) await client.getPrompt({ name }).catch(() => undefined);
+}
+if (capabilities?.resources !== undefined) {
+  for (const { uri } of (await client.listResources()).resources)
+    await client.readResource({ uri }).catch(() => undefined);
+}
 await client.close();

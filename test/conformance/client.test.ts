@@ -9,11 +9,33 @@ const SUITE = join(
 );
 const DRIVER = join(import.meta.dir, "client-driver.ts");
 
-for (const scenario of ["initialize", "tools_call", "sse-retry"]) {
-  test(`the proxy as a client passes ${scenario} of the official suite`, async () => {
+const SCENARIOS = {
+  "2025-11-25": [
+    "initialize",
+    "tools_call",
+    "elicitation-sep1034-client-defaults",
+    "sse-retry",
+    "json-schema-2020-12-preservation",
+  ],
+  "2026-07-28": [
+    "tools_call",
+    "request-metadata",
+    "sep-2322-client-request-state",
+    "http-standard-headers",
+    "http-custom-headers",
+    "http-invalid-tool-headers",
+    "json-schema-ref-no-deref",
+    "json-schema-2020-12-preservation",
+  ],
+};
+
+for (const [revision, scenario] of Object.entries(SCENARIOS).flatMap(([each, all]) =>
+  all.map((name) => [each, name] as const),
+)) {
+  test(`the proxy as a client passes ${scenario} of the official suite, ${revision}`, async () => {
     const directory = mkdtempSync(join(tmpdir(), "mcp-proxy-client-"));
     const command = [process.execPath, SUITE, "client", "--command", `${process.execPath} ${DRIVER}`];
-    command.push("--scenario", scenario, "--spec-version", "2025-11-25", "--output-dir", directory);
+    command.push("--scenario", scenario, "--spec-version", revision, "--output-dir", directory);
     const child = Bun.spawn(command, { cwd: directory, stdout: "pipe", stderr: "pipe" });
     const [out, errors] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
     const code = await child.exited;

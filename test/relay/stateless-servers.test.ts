@@ -44,7 +44,7 @@ describe("servers of the stateless era, over HTTP", () => {
       fetch: async (request) => {
         if (request.method !== "POST") return new Response(null, { status: 405 });
         const text = await request.text();
-        const { id, method, params = {} } = JSON.parse(text) as Asked;
+        const { id, method, params } = { params: {}, ...(JSON.parse(text) as Omit<Asked, "params"> & Partial<Asked>) };
         const asked = { id, method, params, text, headers: request.headers, signal: request.signal };
         seen.push(asked);
         const answer = await mind(asked);
