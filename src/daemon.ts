@@ -1,14 +1,20 @@
 import { TokenGate } from "./auth/bearer.ts";
+import type { Gate } from "./auth/gate.ts";
+import { OAuthGate } from "./auth/oauth-gate.ts";
 import type { Config, ServerConfig } from "./config/config.ts";
 import { Heartbeat } from "./downstream/heartbeat.ts";
 import { StreamableHttp } from "./downstream/streamable-http.ts";
+import { ClientAddress } from "./http/client-address.ts";
 import { Door } from "./http/door.ts";
 import type { Room } from "./http/door.ts";
 import { HostRule, OriginRule } from "./http/origin.ts";
 import { createPages } from "./http/pages.ts";
-import { PathTable } from "./http/paths.ts";
+import { PathTable, pathOf } from "./http/paths.ts";
 import { plainReplyHeaders } from "./http/reply-headers.ts";
 import { viewerOf } from "./http/viewer.ts";
+import type { AuthorizationServer } from "./oauth/authorization-server.ts";
+import { PublicUrls } from "./oauth/public-urls.ts";
+import { serverAudience } from "./oauth/resources.ts";
 import { ServerEndpoint } from "./relay/endpoint.ts";
 import { Sessions } from "./relay/sessions.ts";
 import { Switchboard } from "./relay/switchboard.ts";
@@ -22,6 +28,7 @@ import { Watchdog } from "./upstream/watchdog.ts";
 /** Silent connections are closed after this; streams are kept alive more often than that. */
 const IDLE_TIMEOUT_SECONDS = 40;
 const SWEEP_MS = 10_000;
+const LOGIN_SWEEP_MS = 60_000;
 /** The runtime must not answer for us: what is too large is refused here, in words. */
 const RUNTIME_BODY_LIMIT = 2 ** 40;
 
@@ -43,20 +50,27 @@ export class Daemon {
   readonly #sessions: Sessions;
   readonly #heartbeat: Heartbeat;
   readonly #watchdog: Watchdog;
-  readonly #door: Door;
+  readonly #urls: PublicUrls;
+  #login: AuthorizationServer | undefined;
   #server: Bun.Server<undefined> | undefined;
-  #stopSweep: (() => void) | undefined;
+  readonly #stopSweeps: (() => void)[] = [];
 
   constructor(config: Config, deps: DaemonDeps) {
     const { clock, log, random } = deps;
     this.#config = config;
     this.#deps = deps;
+    this.#urls = new PublicUrls(config, () => this.#server?.port ?? (config.listen.kind === "tcp" ? config.listen.port : 0));
     this.#watchdog = new Watchdog({ log: (message) => log.warn({}, message) });
     this.#heartbeat = new Heartbeat(clock);
     this.#sessions = new Sessions(new Sealer("session", deps.keys.keys), clock, random, {
       idleMs: config.sessionIdleMs,
       maxAgeMs: config.sessionMaxAgeMs,
     });
+  }
+
+  #furnish(): void {
+    const config = this.#config;
+    const { clock, log, random, onPanic } = this.#deps;
     for (const server of config.servers.values()) {
       const switchboard = new Switchboard(
         server,
@@ -69,23 +83,26 @@ export class Daemon {
           openWire: (config_, need) =>
             openWire(config_, need, { clock, watchdog: this.#watchdog, maxMessageBytes: config.maxMessageBytes }),
           onFault: (config_, fault) => {
-            if (config_.panicIfInvalid) deps.onPanic(config_.displayName, fault.message);
+            if (config_.panicIfInvalid) onPanic(config_.displayName, fault.message);
           },
         },
       );
-      this.#rooms.set(server.name, { endpoint: new ServerEndpoint(switchboard), gate: new TokenGate(this.#tokensOf(server)) });
+      this.#rooms.set(server.name, { endpoint: new ServerEndpoint(switchboard), gate: this.#gateOf(server) });
     }
-    this.#door = this.#makeDoor();
   }
 
   /**
-   * Opens the listener at once and connects the servers in the background.
+   * Opens the state, where there is a login, and the listener at once; connects the servers in the background.
+   * @throws StoreUnusable when the state cannot be opened
    * @throws Error when the address cannot be used
    */
-  start(): { url: string } {
+  async start(): Promise<{ url: string }> {
+    await this.#openLogin();
+    this.#furnish();
+    const door = this.#makeDoor();
     const { listen, tls } = this.#config;
     const common = {
-      fetch: (request: Request, server: Bun.Server<undefined>) => this.#door.handle(request, server),
+      fetch: (request: Request, server: Bun.Server<undefined>) => door.handle(request, server),
       error: (error: Error) => {
         this.#deps.log.error({ error: String(error), stack: error.stack }, "a request failed");
         return Response.json({ jsonrpc: "2.0", id: null, error: { code: -32603, message: "internal error" } }, { status: 500 });
@@ -99,16 +116,21 @@ export class Daemon {
         ? Bun.serve({ ...common, unix: listen.path })
         : Bun.serve({ ...common, hostname: listen.host, port: listen.port, idleTimeout: IDLE_TIMEOUT_SECONDS });
     for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
-    this.#stopSweep = this.#deps.clock.every(SWEEP_MS, () => {
+    const { clock, log } = this.#deps;
+    const sweep = clock.every(SWEEP_MS, () => {
       this.#sessions.sweep();
       for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep(this.#config.sessionIdleMs);
     });
+    const loginSweep = clock.every(LOGIN_SWEEP_MS, () => {
+      this.#login?.sweep().catch((error: unknown) => log.error({ error: String(error) }, "old logins could not be removed"));
+    });
+    this.#stopSweeps.push(sweep, loginSweep);
     return { url: this.#server.url?.href ?? "" };
   }
 
   /** Ends everything; no process and no socket is left when it resolves. */
   async stop(): Promise<void> {
-    this.#stopSweep?.();
+    for (const stop of this.#stopSweeps) stop();
     this.#heartbeat.stop();
     const closing = this.#server?.stop(false);
     this.#sessions.close();
@@ -116,22 +138,37 @@ export class Daemon {
     await this.#server?.stop(true);
     await closing;
     await this.#watchdog.stop();
+    await this.#login?.close();
+  }
+
+  /** The login's room, with its pages and its state, is needed by few configurations and costs a start some time. */
+  async #openLogin(): Promise<void> {
+    const config = this.#config;
+    const { oauth } = config;
+    if (oauth === undefined) return;
+    const { openAuthorizationServer } = await import("./oauth/open.ts");
+    const { clock, log, keys } = this.#deps;
+    const onEnd = (principal: string): void => this.#sessions.endOf(principal);
+    this.#login = await openAuthorizationServer({ config, oauth, keys: keys.keys, urls: this.#urls, clock, log, onEnd });
+    if (config.users.size === 0) log.warn({}, "OAuth is on, but there are no users: nobody can log in. Add them to oauth2.users");
   }
 
   /**
-   * What the configuration protects by other means than tokens stays shut until those means exist: a server that was
-   * meant to be behind a login must never be found open.
+   * What the configuration protects by means that do not exist yet stays shut: a server that was meant to be behind
+   * API keys must never be found open.
    */
-  #tokensOf(server: ServerConfig): readonly string[] | undefined {
+  #gateOf(server: ServerConfig): Gate {
     const { apiKeys, apiKeysFile } = this.#config;
-    if (server.authTokens !== undefined || (server.oauth !== true && apiKeys === undefined && apiKeysFile === undefined)) {
-      return server.authTokens;
+    const { authTokens, oauth, name, displayName } = server;
+    if (oauth === true && this.#login !== undefined) {
+      const tokens = authTokens === undefined ? undefined : new TokenGate(authTokens);
+      return new OAuthGate(tokens, this.#login.grants, serverAudience(name));
     }
-    this.#deps.log.warn(
-      { server: server.displayName },
-      "this version has no login and no API keys: nobody can use this server. Give it authTokens",
-    );
-    return [];
+    if (authTokens !== undefined || (oauth !== true && apiKeys === undefined && apiKeysFile === undefined)) {
+      return new TokenGate(authTokens);
+    }
+    this.#deps.log.warn({ server: displayName }, "this version has no API keys: nobody can use this server. Give it authTokens");
+    return new TokenGate([]);
   }
 
   #makeDoor(): Door {
@@ -145,6 +182,10 @@ export class Daemon {
       origins,
       hosts,
       plain: plainReplyHeaders(),
+      metadataUrl: (request) => {
+        const local = paths.local(pathOf(request.url));
+        return local === undefined ? undefined : this.#urls.resourceMetadata(request.headers.get("host"), local);
+      },
       paths,
       rooms,
       log,
@@ -166,6 +207,8 @@ export class Daemon {
         version,
         pathPrefix: config.pathPrefix,
         startedAt: clock.now(),
+        login: this.#login,
+        addresses: new ClientAddress(config),
         viewer: (request, peers) => viewerOf(request, peers, rooms),
       }),
     });

@@ -4,6 +4,7 @@ import { loadConfig } from "../config/load.ts";
 import { Daemon } from "../daemon.ts";
 import { loadSealingKeys } from "../store/sealing-key.ts";
 import type { SealingKeys } from "../store/sealing-key.ts";
+import { StoreUnusable } from "../store/state-store.ts";
 import { systemClock } from "../telemetry/clock.ts";
 import { createLog } from "../telemetry/create-log.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -78,9 +79,9 @@ async function run(config: Config, keys: SealingKeys, log: Log, io: ServeIo): Pr
   });
   let url: string;
   try {
-    ({ url } = daemon.start());
+    ({ url } = await daemon.start());
   } catch (error) {
-    io.stderr(`mcp-proxy: ${listenFailure(config.listen, error)}\n`);
+    io.stderr(`mcp-proxy: ${error instanceof StoreUnusable ? error.message : listenFailure(config.listen, error)}\n`);
     await daemon.stop();
     return 1;
   }

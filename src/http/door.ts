@@ -1,4 +1,4 @@
-import type { TokenGate } from "../auth/bearer.ts";
+import type { Gate } from "../auth/gate.ts";
 import type { StreamableHttp } from "../downstream/streamable-http.ts";
 import type { Message } from "../protocol/message.ts";
 import type { ServerEndpoint } from "../relay/endpoint.ts";
@@ -13,7 +13,7 @@ import type { PathTable } from "./paths.ts";
 /** One endpoint with what protects it. */
 export interface Room {
   readonly endpoint: ServerEndpoint;
-  readonly gate: TokenGate;
+  readonly gate: Gate;
 }
 
 export interface DoorDeps extends AdmissionDeps {

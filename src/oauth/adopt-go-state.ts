@@ -58,7 +58,7 @@ function readClient(key: string, fields: Fields, now: number): Client | undefine
     made: now,
     secretDigest: secret === undefined ? undefined : digest(secret),
     metadata: {
-      redirect_uris: uris as string[],
+      redirect_uris: uris,
       token_endpoint_auth_method: secret === undefined || method === "none" ? "none" : posted,
       grant_types: GRANT_TYPES,
       response_types: ["code"],

@@ -10,5 +10,5 @@ export const BUILT_IN: Readonly<Record<PageName | "style.css", string>> = {
   "authorize.html": authorize as unknown as string,
   "success.html": success as unknown as string,
   "error.html": error as unknown as string,
-  "style.css": style as unknown as string,
+  "style.css": style,
 };

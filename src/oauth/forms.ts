@@ -1,9 +1,11 @@
-import { readBody } from "../downstream/body.ts";
+import { BodyTooLarge, readBody } from "../downstream/body.ts";
 import { isJsonMediaType } from "../protocol/http-headers.ts";
 import { OAuthError } from "./errors.ts";
 import { Params } from "./params.ts";
 
 const MAX_BYTES = 64 * 1_024;
+/** A body that drips in must not be waited for without end. */
+const PATIENCE_MS = 20_000;
 
 /** @throws OAuthError when the body is no form, or too large */
 export async function readForm(request: Request): Promise<Params> {
@@ -27,10 +29,16 @@ export async function readJson(request: Request): Promise<unknown> {
 }
 
 async function read(request: Request): Promise<string> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new OAuthError("invalid_request", "the body did not arrive in time", { status: 408 })), PATIENCE_MS);
   try {
-    return await readBody(request, MAX_BYTES);
-  } catch {
-    throw new OAuthError("invalid_request", `the body could not be read; it may have at most ${MAX_BYTES} bytes`, { status: 413 });
+    return await Promise.race([readBody(request, MAX_BYTES), late.promise]);
+  } catch (error) {
+    if (error instanceof OAuthError) throw error;
+    const large = error instanceof BodyTooLarge;
+    throw new OAuthError("invalid_request", large ? `the body may have at most ${MAX_BYTES} bytes` : "the body could not be read", { status: large ? 413 : 400 });
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -6,7 +6,7 @@ import type { AuthorizationServerDeps } from "./authorization-server.ts";
 
 /**
  * Opens the state in `persistenceDir` and the authorization server on it.
- * @throws StoreInUse, Error when the directory cannot be used
+ * @throws StoreUnusable
  */
 export async function openAuthorizationServer(deps: Omit<AuthorizationServerDeps, "store">): Promise<AuthorizationServer> {
   const { config, log, clock } = deps;

@@ -29,6 +29,11 @@ export class PublicUrls {
     return (this.#configured ?? `${this.#scheme}://${this.#host}:${this.#port()}`) + this.#prefix;
   }
 
+  /** Everything is below a path that only its users know. */
+  get prefixed(): boolean {
+    return this.#prefix !== "";
+  }
+
   get secure(): boolean {
     return this.issuer.startsWith("https:");
   }

@@ -3,7 +3,7 @@ import { chmodSync, closeSync, existsSync, fdatasync, mkdirSync, openSync, renam
 import { join } from "node:path";
 import type { Clock } from "../telemetry/clock.ts";
 import { keyOf, keyText } from "./key-text.ts";
-import { StoreInUse } from "./state-store.ts";
+import { StoreUnusable } from "./state-store.ts";
 import type { StateEntry, StateKey, StateStore } from "./state-store.ts";
 
 const SCHEMA_VERSION = 1;
@@ -33,10 +33,18 @@ export class SqliteStore implements StateStore {
   #next: Promise<void> | undefined;
 
   /**
-   * @throws StoreInUse when another process has it open
-   * @throws Error when the directory cannot be used
+   * @throws StoreUnusable when another process has it open, or it cannot be written
    */
   static open(directory: string, clock: Clock): OpenedStore {
+    try {
+      return SqliteStore.#open(directory, clock);
+    } catch (error) {
+      if (error instanceof StoreUnusable) throw error;
+      throw new StoreUnusable(`the logins cannot be kept in ${directory}: ${error instanceof Error ? error.message : String(error)} (oauth2.persistenceDir)`);
+    }
+  }
+
+  static #open(directory: string, clock: Clock): OpenedStore {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     // Tokens of others lie here, hashed or not: a directory made by hand may be open to everybody.
     chmodSync(directory, 0o700);
@@ -47,7 +55,7 @@ export class SqliteStore implements StateStore {
     try {
       database = openDatabase(file);
     } catch (error) {
-      if (isBusy(error)) throw new StoreInUse(`${directory} is in use by another mcp-proxy`);
+      if (isBusy(error)) throw new StoreUnusable(`another mcp-proxy keeps its logins in ${directory}: stop it, or give this one a directory of its own (oauth2.persistenceDir)`);
       if (!isDamage(error)) throw error;
       damaged = `${file}.damaged-${new Date(clock.now()).toISOString().replaceAll(/[:.]/g, "-")}`;
       renameSync(file, damaged);

@@ -27,5 +27,5 @@ export interface StateStore {
   close(): Promise<void>;
 }
 
-/** A directory another process has open. */
-export class StoreInUse extends Error {}
+/** The directory cannot be used: another process has it open, or it cannot be written. The message names it. */
+export class StoreUnusable extends Error {}
