@@ -12,13 +12,18 @@ interface Totals {
 
 /**
  * Reads the summary at the end of what `bun test` prints. (Its JUnit report leaves out a file that fails to load.)
- * A test marked `todo` did not run either, so it counts as skipped.
+ * A test marked `todo` did not run either, so it counts as skipped. An error between tests fails the run without
+ * failing a test; one in a file that does not load counts as both.
  */
 export function testTotals(log: string): Totals {
   const summary = /^ +\d+ pass$(?![^]*^ +\d+ pass$)[^]*?^Ran \d+ tests? across/m.exec(log)?.[0];
   if (summary === undefined) throw new Error("no summary of the tests: did they run to their end?");
-  const count = (what: string): number => Number(new RegExp(`^ +(\\d+) ${what}$`, "m").exec(summary)?.[1] ?? 0);
-  return { passed: count("pass"), failed: count("fail"), skipped: count("skip") + count("todo") };
+  const count = (what: string): number => Number(new RegExp(`^ +(\\d+) ${what}s?$`, "m").exec(summary)?.[1] ?? 0);
+  return {
+    passed: count("pass"),
+    failed: Math.max(count("fail"), count("error")),
+    skipped: count("skip") + count("todo"),
+  };
 }
 
 /** Reads the last line `conformance: N passed, N failed` (a third number of skipped ones may follow). */

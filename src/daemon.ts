@@ -1,36 +1,32 @@
-import { TokenGate } from "./auth/bearer.ts";
-import type { Gate } from "./auth/gate.ts";
-import { OAuthGate } from "./auth/oauth-gate.ts";
-import type { Config, ServerConfig } from "./config/config.ts";
+import type { Config } from "./config/config.ts";
+import { isDeepStrictEqual } from "node:util";
 import { Heartbeat } from "./downstream/heartbeat.ts";
 import { StreamableHttp } from "./downstream/streamable-http.ts";
 import { ClientAddress } from "./http/client-address.ts";
 import { Door } from "./http/door.ts";
-import type { Room } from "./http/door.ts";
+import { openListener } from "./http/listener.ts";
+import type { Listener } from "./http/listener.ts";
 import { HostRule, OriginRule } from "./http/origin.ts";
 import { createPages } from "./http/pages.ts";
 import { PathTable, pathOf } from "./http/paths.ts";
 import { plainReplyHeaders } from "./http/reply-headers.ts";
+import { makeRooms } from "./http/rooms.ts";
+import type { Room } from "./http/rooms.ts";
 import { viewerOf } from "./http/viewer.ts";
 import type { AuthorizationServer } from "./oauth/authorization-server.ts";
 import { PublicUrls } from "./oauth/public-urls.ts";
-import { serverAudience } from "./oauth/resources.ts";
-import { ServerEndpoint } from "./relay/endpoint.ts";
 import { Sessions } from "./relay/sessions.ts";
-import { Switchboard } from "./relay/switchboard.ts";
+import type { Switchboard } from "./relay/switchboard.ts";
 import { Sealer } from "./store/sealer.ts";
 import type { SealingKeys } from "./store/sealing-key.ts";
 import type { Clock } from "./telemetry/clock.ts";
 import type { Log } from "./telemetry/log.ts";
-import { openWire } from "./upstream/open-wire.ts";
 import { Watchdog } from "./upstream/watchdog.ts";
 
-/** Silent connections are closed after this; streams are kept alive more often than that. */
-const IDLE_TIMEOUT_SECONDS = 40;
 const SWEEP_MS = 10_000;
 const LOGIN_SWEEP_MS = 60_000;
-/** The runtime must not answer for us: what is too large is refused here, in words. */
-const RUNTIME_BODY_LIMIT = 2 ** 40;
+/** What is left of the time to drain for ending children and closing sockets. */
+const STOPPING_MS = 2_000;
 
 export interface DaemonDeps {
   readonly log: Log;
@@ -42,175 +38,234 @@ export interface DaemonDeps {
   readonly onPanic: (server: string, reason: string) => void;
 }
 
-/** Everything that runs for one configuration. */
+/** Everything that runs for one configuration, and for the ones that follow it. */
 export class Daemon {
-  readonly #config: Config;
   readonly #deps: DaemonDeps;
-  readonly #rooms = new Map<string, Room>();
   readonly #sessions: Sessions;
   readonly #heartbeat: Heartbeat;
   readonly #watchdog: Watchdog;
-  readonly #urls: PublicUrls;
+  readonly #startedAt: number;
+  /** Switchboards that a reload has replaced and whose calls in flight go on. */
+  readonly #retiring = new Set<Promise<void>>();
+  #config: Config;
+  #rooms: ReadonlyMap<string, Room> = new Map();
   #login: AuthorizationServer | undefined;
-  #server: Bun.Server<undefined> | undefined;
+  #door: Door | undefined;
+  #listener: Listener | undefined;
   readonly #stopSweeps: (() => void)[] = [];
+  #draining = false;
 
   constructor(config: Config, deps: DaemonDeps) {
-    const { clock, log, random } = deps;
-    this.#config = config;
+    const { clock, log, random, keys } = deps;
     this.#deps = deps;
-    this.#urls = new PublicUrls(config, () => this.#server?.port ?? (config.listen.kind === "tcp" ? config.listen.port : 0));
+    this.#config = config;
+    this.#startedAt = clock.now();
     this.#watchdog = new Watchdog({ log: (message) => log.warn({}, message) });
     this.#heartbeat = new Heartbeat(clock);
-    this.#sessions = new Sessions(new Sealer("session", deps.keys.keys), clock, random, {
-      idleMs: config.sessionIdleMs,
-      maxAgeMs: config.sessionMaxAgeMs,
-    });
+    this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config));
   }
 
-  #furnish(): void {
-    const config = this.#config;
-    const { clock, log, random, onPanic } = this.#deps;
-    for (const server of config.servers.values()) {
-      const switchboard = new Switchboard(
-        server,
-        { name: config.name, version: config.version },
-        {
-          clock,
-          random,
-          log,
-          restartDelayMs: config.restartDelayMs,
-          openWire: (config_, need) =>
-            openWire(config_, need, { clock, watchdog: this.#watchdog, maxMessageBytes: config.maxMessageBytes }),
-          onFault: (config_, fault) => {
-            if (config_.panicIfInvalid) onPanic(config_.displayName, fault.message);
-          },
-        },
-      );
-      this.#rooms.set(server.name, { endpoint: new ServerEndpoint(switchboard), gate: this.#gateOf(server) });
-    }
+  /** Calls in flight. */
+  get open(): number {
+    let open = 0;
+    for (const { endpoint } of this.#rooms.values()) open += endpoint.switchboard.open;
+    return open;
   }
 
   /**
-   * Opens the state, where there is a login, and the listener at once; connects the servers in the background.
+   * Opens the state, where there is a login, and the listener; connects the servers in the background.
    * @throws StoreUnusable when the state cannot be opened
    * @throws Error when the address cannot be used
    */
   async start(): Promise<{ url: string }> {
-    await this.#openLogin();
-    this.#furnish();
-    const door = this.#makeDoor();
-    const { listen, tls } = this.#config;
-    const common = {
-      fetch: (request: Request, server: Bun.Server<undefined>) => door.handle(request, server),
-      error: (error: Error) => {
-        this.#deps.log.error({ error: String(error), stack: error.stack }, "a request failed");
-        return Response.json({ jsonrpc: "2.0", id: null, error: { code: -32603, message: "internal error" } }, { status: 500 });
-      },
-      maxRequestBodySize: RUNTIME_BODY_LIMIT,
-      development: false,
-      ...(tls === undefined ? {} : { tls: { cert: Bun.file(tls.cert), key: Bun.file(tls.key) } }),
-    };
-    this.#server =
-      listen.kind === "unix"
-        ? Bun.serve({ ...common, unix: listen.path })
-        : Bun.serve({ ...common, hostname: listen.host, port: listen.port, idleTimeout: IDLE_TIMEOUT_SECONDS });
+    this.#login = await this.#openLogin(this.#config);
+    this.#rooms = this.#makeRooms(this.#config, this.#login);
+    this.#door = this.#makeDoor(this.#config, this.#rooms, this.#login);
+    this.#listener = await this.#listen(this.#config);
     for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
     const { clock, log } = this.#deps;
     const sweep = clock.every(SWEEP_MS, () => {
       this.#sessions.sweep();
-      for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep(this.#config.sessionIdleMs);
+      for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep();
     });
     const loginSweep = clock.every(LOGIN_SWEEP_MS, () => {
-      this.#login?.sweep().catch((error: unknown) => log.error({ error: String(error) }, "old logins could not be removed"));
+      this.#login
+        ?.sweep()
+        .catch((error: unknown) => log.error({ error: String(error) }, "old logins were not removed"));
     });
     this.#stopSweeps.push(sweep, loginSweep);
-    return { url: this.#server.url?.href ?? "" };
+    return { url: this.#listener.url };
   }
 
-  /** Ends everything; no process and no socket is left when it resolves. */
+  /**
+   * Takes another configuration over: all of it is built first, then swapped; only what changed is touched, and calls
+   * in flight finish.
+   * @throws Error when its address cannot be used; then nothing has changed
+   */
+  async reload(config: Config): Promise<void> {
+    const before = this.#config;
+    const moved = !isDeepStrictEqual([config.listen, config.tls], [before.listen, before.tls]);
+    const login = await this.#openLogin(config);
+    const listener = moved ? await this.#listen(config) : this.#listener;
+    const rooms = this.#makeRooms(config, login);
+    const replaced = this.#rooms;
+    const loginBefore = this.#login;
+    this.#sessions.limit(limitsOf(config));
+    this.#door = this.#makeDoor(config, rooms, login);
+    this.#config = config;
+    this.#rooms = rooms;
+    this.#login = login;
+    if (moved) void this.#listener?.close();
+    this.#listener = listener;
+    await this.#replaceLogin(loginBefore, login);
+    for (const [name, room] of rooms) this.#welcome(name, room, replaced.get(name));
+    for (const [name, { endpoint }] of replaced) {
+      if (rooms.get(name)?.endpoint.switchboard !== endpoint.switchboard) this.#retire(name, endpoint.switchboard);
+    }
+  }
+
+  /**
+   * Refuses new work, lets calls in flight finish for as long as the configuration allows, then ends everything. No
+   * process and no socket is left when it resolves.
+   */
   async stop(): Promise<void> {
+    this.#draining = true;
+    const boards = [...this.#rooms.values()].map(({ endpoint }) => endpoint.switchboard);
+    // Each by itself: a server whose calls are done need not wait for another one's.
+    const patience = Math.max(0, this.#config.drainMs - STOPPING_MS);
+    await Promise.all([
+      ...boards.map((board) => this.#within(board.quiet(), patience).then(() => board.stop())),
+      ...this.#retiring,
+    ]);
     for (const stop of this.#stopSweeps) stop();
-    this.#heartbeat.stop();
-    const closing = this.#server?.stop(false);
     this.#sessions.close();
-    await Promise.all([...this.#rooms.values()].map(({ endpoint }) => endpoint.switchboard.upstream.stop()));
-    await this.#server?.stop(true);
-    await closing;
+    this.#heartbeat.stop();
+    await this.#listener?.close();
     await this.#watchdog.stop();
     await this.#login?.close();
   }
 
-  /** The login's room, with its pages and its state, is needed by few configurations and costs a start some time. */
-  async #openLogin(): Promise<void> {
-    const config = this.#config;
+  /** The room of the login, with its pages and its state, is needed by few and would cost every start some time. */
+  async #openLogin(config: Config): Promise<AuthorizationServer | undefined> {
     const { oauth } = config;
-    if (oauth === undefined) return;
+    if (oauth === undefined) return undefined;
     const { openAuthorizationServer } = await import("./oauth/open.ts");
     const { clock, log, keys } = this.#deps;
-    const onEnd = (principal: string): void => this.#sessions.endOf(principal);
-    this.#login = await openAuthorizationServer({ config, oauth, keys: keys.keys, urls: this.#urls, clock, log, onEnd });
-    if (config.users.size === 0) log.warn({}, "OAuth is on, but there are no users: nobody can log in. Add them to oauth2.users");
+    return await openAuthorizationServer(this.#login, {
+      config,
+      oauth,
+      keys: keys.keys,
+      urls: this.#urlsOf(config),
+      clock,
+      log,
+      onEnd: (principal) => this.#sessions.endOf(principal),
+    });
   }
 
-  /**
-   * What the configuration protects by means that do not exist yet stays shut: a server that was meant to be behind
-   * API keys must never be found open.
-   */
-  #gateOf(server: ServerConfig): Gate {
-    const { apiKeys, apiKeysFile } = this.#config;
-    const { authTokens, oauth, name, displayName } = server;
-    if (oauth === true && this.#login !== undefined) {
-      const tokens = authTokens === undefined ? undefined : new TokenGate(authTokens);
-      return new OAuthGate(tokens, this.#login.grants, serverAudience(name));
-    }
-    if (authTokens !== undefined || (oauth !== true && apiKeys === undefined && apiKeysFile === undefined)) {
-      return new TokenGate(authTokens);
-    }
-    this.#deps.log.warn({ server: displayName }, "this version has no API keys: nobody can use this server. Give it authTokens");
-    return new TokenGate([]);
+  /** After a reload: logins of users that are gone end, and state that nobody reads any more is closed. */
+  async #replaceLogin(before: AuthorizationServer | undefined, now: AuthorizationServer | undefined): Promise<void> {
+    if (before !== undefined && before.state !== now?.state) await before.close();
+    await now?.endForeignLogins();
   }
 
-  #makeDoor(): Door {
-    const config = this.#config;
+  #urlsOf(config: Config): PublicUrls {
+    const chosen = config.listen.kind === "tcp" ? config.listen.port : 0;
+    return new PublicUrls(config, () => Number(URL.parse(this.#listener?.url ?? "")?.port || chosen));
+  }
+
+  #makeRooms(config: Config, login: AuthorizationServer | undefined): Map<string, Room> {
+    const { clock, random, log, onPanic } = this.#deps;
+    return makeRooms(config, this.#rooms, this.#config, {
+      access: login?.grants,
+      clock,
+      random,
+      log,
+      onPanic,
+      watchdog: this.#watchdog,
+    });
+  }
+
+  #listen(config: Config): Promise<Listener> {
+    return openListener(
+      config,
+      (request, peers) => this.#door?.handle(request, peers) ?? new Response(null, { status: 503 }),
+      this.#deps.log,
+    );
+  }
+
+  /** After a reload: starts what is new, and tells sessions of what may have changed for them. */
+  #welcome(name: string, { endpoint }: Room, before: Room | undefined): void {
+    const { switchboard } = endpoint;
+    if (before === undefined) return switchboard.upstream.start();
+    if (before.endpoint.switchboard !== switchboard) {
+      switchboard.upstream.start();
+      void switchboard.comesUp().then((up) => {
+        if (up) for (const session of this.#sessions.of(name)) endpoint.restored(session);
+      });
+    } else if (!isDeepStrictEqual(endpoint.config.toolFilter, before.endpoint.config.toolFilter)) {
+      for (const session of this.#sessions.of(name)) session.listChanged(["tools"]);
+    }
+  }
+
+  /** Ends a server that is gone or has changed, after its calls in flight. Sessions of one that has changed go on. */
+  #retire(name: string, switchboard: Switchboard): void {
+    const retirement = this.#within(switchboard.quiet(), this.#config.drainMs).then(async () => {
+      await switchboard.stop();
+      if (!this.#rooms.has(name)) this.#sessions.drop(name);
+    });
+    this.#retiring.add(retirement);
+    void retirement.then(() => this.#retiring.delete(retirement));
+  }
+
+  async #within(work: Promise<unknown>, ms: number): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const cancel = this.#deps.clock.after(ms, late.resolve);
+    await Promise.race([work, late.promise]);
+    cancel();
+  }
+
+  #makeDoor(config: Config, rooms: ReadonlyMap<string, Room>, login: AuthorizationServer | undefined): Door {
     const { log, clock, version } = this.#deps;
-    const origins = new OriginRule(config);
     const hosts = new HostRule(config);
     const paths = new PathTable(config);
-    const rooms = this.#rooms;
+    const { stateless, maxRequestBytes, pathPrefix } = config;
+    const common = { sessions: this.#sessions, clock, log };
+    const urls = this.#urlsOf(config);
     return new Door({
-      origins,
+      origins: new OriginRule(config),
       hosts,
       plain: plainReplyHeaders(),
       metadataUrl: (request) => {
         const local = paths.local(pathOf(request.url));
-        return local === undefined ? undefined : this.#urls.resourceMetadata(request.headers.get("host"), local);
+        return local === undefined ? undefined : urls.resourceMetadata(request.headers.get("host"), local);
       },
       paths,
       rooms,
       log,
       streamableHttp: new StreamableHttp({
-        sessions: this.#sessions,
-        clock,
+        ...common,
         heartbeat: this.#heartbeat,
-        stateless: config.stateless,
-        maxRequestBytes: config.maxRequestBytes,
-        log,
+        stateless,
+        maxRequestBytes,
+        draining: () => this.#draining,
       }),
       pages: createPages({
+        ...common,
         hosts,
         paths,
         rooms,
-        sessions: this.#sessions,
-        clock,
-        log,
         version,
-        pathPrefix: config.pathPrefix,
-        startedAt: clock.now(),
-        login: this.#login,
+        pathPrefix,
+        login,
         addresses: new ClientAddress(config),
+        startedAt: this.#startedAt,
+        draining: () => this.#draining,
         viewer: (request, peers) => viewerOf(request, peers, rooms),
       }),
     });
   }
+}
+
+function limitsOf(config: Config): { idleMs: number; maxAgeMs: number } {
+  return { idleMs: config.sessionIdleMs, maxAgeMs: config.sessionMaxAgeMs };
 }

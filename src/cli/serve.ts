@@ -1,4 +1,4 @@
-import type { Overrides, Source } from "../config/context.ts";
+import type { Loaded, Overrides, Source } from "../config/context.ts";
 import type { Config } from "../config/config.ts";
 import { loadConfig } from "../config/load.ts";
 import { Daemon } from "../daemon.ts";
@@ -7,11 +7,12 @@ import type { SealingKeys } from "../store/sealing-key.ts";
 import { StoreUnusable } from "../store/state-store.ts";
 import { systemClock } from "../telemetry/clock.ts";
 import { createLog } from "../telemetry/create-log.ts";
-import type { Log } from "../telemetry/log.ts";
+import type { LeveledLog } from "../telemetry/create-log.ts";
 import { renderProblem } from "./check.ts";
 import type { CheckIo } from "./check.ts";
 import { HELP } from "./help.ts";
 import { listenFailure } from "./listen-failure.ts";
+import { Reloader } from "./reload.ts";
 
 export interface ServeOptions {
   readonly source: Source;
@@ -26,6 +27,8 @@ export interface ServeIo extends CheckIo {
   readonly terminal: boolean;
   /** Calls at SIGINT or SIGTERM, each time. */
   readonly onStop: (call: () => void) => void;
+  /** Calls at SIGHUP, each time. */
+  readonly onReload: (call: () => void) => void;
 }
 
 /**
@@ -34,7 +37,9 @@ export interface ServeIo extends CheckIo {
  */
 export async function serve(options: ServeOptions, io: ServeIo): Promise<number> {
   const { env, cwd, home, fetch } = io;
-  const loaded = await loadConfig(options.source, { env, cwd, home, fetch, overrides: options.overrides });
+  const load = (): Promise<Loaded> =>
+    loadConfig(options.source, { env, cwd, home, fetch, overrides: options.overrides });
+  const loaded = await load();
   if (loaded.found !== "config") {
     io.stdout(HELP);
     return 1;
@@ -54,10 +59,16 @@ export async function serve(options: ServeOptions, io: ServeIo): Promise<number>
     return 1;
   }
   if (keys.warning !== undefined) log.warn({}, keys.warning);
-  return await run(config, keys, log, io);
+  return await run(config, keys, log, io, new Reloader(load, loaded, options, io, log));
 }
 
-async function run(config: Config, keys: SealingKeys, log: Log, io: ServeIo): Promise<number> {
+async function run(
+  config: Config,
+  keys: SealingKeys,
+  log: LeveledLog,
+  io: ServeIo,
+  reloader: Reloader,
+): Promise<number> {
   const ended = Promise.withResolvers<number>();
   const daemon = new Daemon(config, {
     log,
@@ -74,8 +85,18 @@ async function run(config: Config, keys: SealingKeys, log: Log, io: ServeIo): Pr
   io.onStop(() => {
     stops++;
     // Asked twice, it does not wait for anybody any more; the watchdog ends what is left.
-    if (stops > 1) ended.resolve(0);
-    else void daemon.stop().then(() => ended.resolve(0));
+    if (stops > 1) return ended.resolve(0);
+    const { open } = daemon;
+    const seconds = Math.round(config.drainMs / 1000);
+    log.info(
+      {},
+      open === 0 ? "stopping" : `stopping: ${calls(open)} in flight, up to ${seconds} s (again to stop now)`,
+    );
+    reloader.stop();
+    void daemon.stop().then(() => {
+      log.info({}, "stopped");
+      ended.resolve(0);
+    });
   });
   let url: string;
   try {
@@ -86,13 +107,18 @@ async function run(config: Config, keys: SealingKeys, log: Log, io: ServeIo): Pr
     return 1;
   }
   announce(config, url, log);
+  reloader.start(daemon, config);
   const code = await ended.promise;
   if (code !== 0) await daemon.stop();
   return code;
 }
 
+function calls(count: number): string {
+  return count === 1 ? "1 call" : `${count} calls`;
+}
+
 /** Final URLs, whole, ready to copy. */
-function announce(config: Config, url: string, log: Log): void {
+function announce(config: Config, url: string, log: LeveledLog): void {
   const local = url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "127.0.0.1").replace(/\/$/, "");
   const base = (config.baseURL ?? local) + config.pathPrefix;
   log.info({ servers: config.servers.size, source: config.source }, `listening on ${url}`);

@@ -200,7 +200,7 @@ function checkName(path: Path, name: string, draft: Draft): boolean {
   if (hidden !== undefined) {
     draft.problems.warning(
       path,
-      `${hidden} is a path of the proxy itself, so "${displayName(name)}" is served below /servers/ only`,
+      `${hidden} is a path of the proxy itself, so "${displayName(name)}" is not served there, but below it and below /servers/`,
       {
         at: "key",
       },

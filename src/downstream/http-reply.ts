@@ -38,6 +38,8 @@ export class HttpReply implements Reply, Beating {
   #since: number;
   /** Called when the client leaves while an answer is still owed. Not for requests of sessions: they live on. */
   gone: (() => void) | undefined;
+  /** Called before the answer leaves, if it was long in coming. */
+  answering: (() => void) | undefined;
   #aside: ((text: string) => void) | undefined;
   #resolve!: (response: Response) => void;
   #asked = false;
@@ -58,8 +60,13 @@ export class HttpReply implements Reply, Beating {
     deps.heartbeat.add(this);
   }
 
+  /** The body is here: from now on it is the server that may be slow. */
+  arrived(): void {
+    this.#late = undefined;
+  }
+
   /**
-   * The body has arrived, and it is a request.
+   * What has arrived is a request that may be answered with a stream.
    * @param aside takes what comes before the answer when the client accepts no stream here
    */
   asked(aside?: (text: string) => void): void {
@@ -103,10 +110,14 @@ export class HttpReply implements Reply, Beating {
   }
 
   beat(now: number): void {
-    if (!this.#asked) {
-      if (now - this.#since >= BODY_DEADLINE_MS && this.#late !== undefined) this.respond(this.#late());
-    } else if (this.#stream !== undefined) this.#stream.beat(now, KEEP_ALIVE_MS);
-    else if (now - this.#since >= OPEN_STREAM_AFTER_MS && this.#accepts.events) this.#open().write(": waiting\n\n");
+    const waited = now - this.#since;
+    if (this.#late !== undefined) {
+      if (waited >= BODY_DEADLINE_MS) this.respond(this.#late());
+    } else if (this.#stream !== undefined) {
+      this.#stream.beat(now, KEEP_ALIVE_MS);
+    } else if (this.#asked && waited >= OPEN_STREAM_AFTER_MS && this.#accepts.events) {
+      this.#open().write(": waiting\n\n");
+    }
   }
 
   #open(): SseStream {
@@ -122,6 +133,7 @@ export class HttpReply implements Reply, Beating {
 
   #end(): void {
     this.#over = true;
+    this.answering?.();
     this.#deps.heartbeat.delete(this);
   }
 }

@@ -91,15 +91,16 @@ export class SseStream implements EventStream {
     if (this.#waiting !== "") {
       const text = this.#waiting;
       this.#waiting = "";
-      controller.write(text);
-      const flushed = controller.flush();
-      if (flushed instanceof Promise) {
+      const written = controller.write(text);
+      controller.flush();
+      // A promise says that the socket is full; it resolves when there is room again, or when the client has gone.
+      if (written instanceof Promise) {
         this.#blocked = true;
         const go = (): void => {
           this.#blocked = false;
           this.#flush();
         };
-        flushed.then(go, () => this.#cancelled());
+        written.then(go, () => this.#cancelled());
         return;
       }
     }

@@ -1,5 +1,12 @@
+import { ambiguityOf } from "../protocol/ambiguity.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
-import { SESSION_HEADER, VERSION_HEADER, isJsonMediaType, isKnownVersionHeader, readAccept } from "../protocol/http-headers.ts";
+import {
+  SESSION_HEADER,
+  VERSION_HEADER,
+  isJsonMediaType,
+  isKnownVersionHeader,
+  readAccept,
+} from "../protocol/http-headers.ts";
 import { Message } from "../protocol/message.ts";
 import { LEGACY_VERSIONS, negotiate } from "../protocol/versions.ts";
 import type { Caller, Client } from "../relay/ends.ts";
@@ -9,7 +16,7 @@ import type { Sessions } from "../relay/sessions.ts";
 import { Fault } from "../upstream/fault.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
-import { BodyTooLarge, readBody } from "./body.ts";
+import { BodyNotText, BodyTooLarge, readBody } from "./body.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { HttpReply, KEEP_ALIVE_MS } from "./http-reply.ts";
 import type { Accepts, ReplyHeaders } from "./http-reply.ts";
@@ -24,6 +31,8 @@ export interface StreamableHttpDeps {
   /** Longest body, in bytes. */
   readonly maxRequestBytes: number;
   readonly log: Log;
+  /** The proxy is about to end: what runs may finish, nothing new begins. */
+  readonly draining: () => boolean;
 }
 
 /** One admitted HTTP request to an endpoint. */
@@ -34,8 +43,8 @@ export interface Admitted {
   readonly headers: ReplyHeaders;
   /** Hears of each message before it is relayed. */
   readonly heard: ((message: Message) => void) | undefined;
-  /** Takes the runtime's limit for silent requests off this one. */
-  patient(): void;
+  /** Takes the runtime's limit for silent requests off this one, and puts it on again for who does not read. */
+  patient(on: boolean): void;
 }
 
 /**
@@ -78,7 +87,12 @@ export class StreamableHttp {
   get(admitted: Admitted): Response {
     const { request, endpoint, caller, headers } = admitted;
     if (!readAccept(request.headers.get("accept")).events) {
-      return this.#error(admitted, 406, ErrorCode.server, "Not acceptable: a GET here opens an event stream; accept text/event-stream");
+      return this.#error(
+        admitted,
+        406,
+        ErrorCode.server,
+        "Not acceptable: a GET here opens an event stream; accept text/event-stream",
+      );
     }
     const session = this.#session(admitted, undefined, true);
     if (session instanceof Response) return session;
@@ -107,22 +121,37 @@ export class StreamableHttp {
     const session = this.#session(admitted, undefined, true);
     if (session instanceof Response) return session;
     if (session === undefined) return this.#error(admitted, 400, ErrorCode.server, MISSING_SESSION);
+    this.#deps.log.debug({ server: admitted.endpoint.config.displayName }, "session ended by its client");
     this.#deps.sessions.end(session);
     return new Response(null, { status: 204, headers: admitted.headers.json });
   }
 
   #received(admitted: Admitted, body: string, reply: HttpReply, accepts: Accepts): void {
+    reply.arrived();
     let message: Message | string;
     try {
       message = Message.read(body, "client");
     } catch {
       return reply.respond(this.#error(admitted, 400, ErrorCode.parse, "Parse error: the body is not JSON"));
     }
-    if (typeof message === "string") {
-      return reply.respond(this.#error(admitted, 400, ErrorCode.invalidRequest, `Invalid request: ${message}`));
+    const wrong = typeof message === "string" ? message : ambiguityOf(message);
+    if (typeof message === "string" || wrong !== undefined) {
+      return reply.respond(this.#error(admitted, 400, ErrorCode.invalidRequest, `Invalid request: ${wrong}`));
+    }
+    if (message.kind === "request" && this.#deps.draining()) {
+      const response = this.#error(
+        admitted,
+        503,
+        ErrorCode.server,
+        "The proxy is being stopped; try again soon",
+        message.id,
+      );
+      response.headers.set("Retry-After", "5");
+      return reply.respond(response);
     }
     admitted.heard?.(message);
     if (message.method === "initialize" && message.kind === "request") {
+      reply.answering = () => admitted.patient(false);
       return void this.#initialize(admitted, message).then((response) => reply.respond(response));
     }
     const session = this.#session(admitted, message.id);
@@ -141,6 +170,9 @@ export class StreamableHttp {
   }
 
   #unreadable(admitted: Admitted, error: unknown): Response {
+    if (error instanceof BodyNotText) {
+      return this.#error(admitted, 400, ErrorCode.parse, "Parse error: the body is not UTF-8");
+    }
     if (!(error instanceof BodyTooLarge)) {
       return this.#error(admitted, 400, ErrorCode.server, "Bad request: the body could not be read");
     }
@@ -171,10 +203,16 @@ export class StreamableHttp {
       capabilities: asObject(params["capabilities"]),
     };
     // It may wait as long as a first start takes, and never opens a stream before its answer.
-    admitted.patient();
-    const session = sessions.create(endpoint.name, caller.principal, client, endpoint.switchboard.givesOwnChild(client));
+    admitted.patient(true);
+    const session = sessions.create(
+      endpoint.name,
+      caller.principal,
+      client,
+      endpoint.switchboard.givesOwnChild(client),
+    );
     try {
       const text = await endpoint.initialize(message, session, caller);
+      this.#deps.log.debug({ server: endpoint.config.displayName }, "session begins");
       const withSession = new Headers(headers.json);
       withSession.set(SESSION_HEADER, session.id);
       return new Response(text, { headers: withSession });
@@ -182,13 +220,25 @@ export class StreamableHttp {
       sessions.discard(session);
       const fault = error instanceof Fault ? error : new Fault("upstream.protocol", String(error));
       const { message: why, data } = endpoint.switchboard.describe(fault, caller);
-      return new Response(errorText(message.id ?? "null", ErrorCode.internal, why, data), { status: 503, headers: headers.json });
+      return new Response(errorText(message.id ?? "null", ErrorCode.internal, why, data), {
+        status: 503,
+        headers: headers.json,
+      });
     }
   }
 
-  #request(admitted: Admitted, message: Message, session: Session | undefined, reply: HttpReply, accepts: Accepts): void {
+  #request(
+    admitted: Admitted,
+    message: Message,
+    session: Session | undefined,
+    reply: HttpReply,
+    accepts: Accepts,
+  ): void {
     const { endpoint, caller, request } = admitted;
-    if (!accepts.events) admitted.patient();
+    if (!accepts.events) {
+      admitted.patient(true);
+      reply.answering = () => admitted.patient(false);
+    }
     reply.asked(session === undefined ? undefined : (text) => session.push(text));
     const exchange = endpoint.request(message, caller, session, reply);
     if (session !== undefined || exchange === undefined) return;

@@ -31,7 +31,8 @@ export function admit(request: Request, gate: Gate, peers: Peers, deps: Admissio
   const origin = request.headers.get("origin");
   let headers = deps.plain;
   if (origin !== null) {
-    if (!deps.origins.allows(origin)) return refuse(403, "Forbidden: this web origin is not allowed (allowedOrigins)", headers);
+    if (!deps.origins.allows(origin))
+      return refuse(403, "Forbidden: this web origin is not allowed (allowedOrigins)", headers);
     if (request.method === "OPTIONS") return preflight(origin, request);
     headers = pageReplyHeaders(origin);
   }
@@ -51,7 +52,13 @@ export function admit(request: Request, gate: Gate, peers: Peers, deps: Admissio
 }
 
 /** Tells a caller what is missing, and where to get it (RFC 6750 section 3, RFC 9728 section 5.1). */
-function challenge(refusal: Refusal, request: Request, gate: Gate, headers: ReplyHeaders, deps: AdmissionDeps): Response {
+function challenge(
+  refusal: Refusal,
+  request: Request,
+  gate: Gate,
+  headers: ReplyHeaders,
+  deps: AdmissionDeps,
+): Response {
   const metadata = gate.login ? deps.metadataUrl?.(request) : undefined;
   const parts = [
     ...(refusal === "invalid" ? ['error="invalid_token"'] : []),
@@ -70,7 +77,12 @@ function challenge(refusal: Refusal, request: Request, gate: Gate, headers: Repl
 }
 
 /** An error before anything of the message was read. */
-export function refuse(status: number, text: string, headers: ReplyHeaders, extra: Record<string, string> = {}): Response {
+export function refuse(
+  status: number,
+  text: string,
+  headers: ReplyHeaders,
+  extra: Record<string, string> = {},
+): Response {
   const all = new Headers(headers.json);
   for (const [name, value] of Object.entries(extra)) all.set(name, value);
   return new Response(errorText("null", ErrorCode.server, text), { status, headers: all });

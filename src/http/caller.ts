@@ -8,6 +8,9 @@ export interface Peers {
   timeout(request: Request, seconds: number): void;
 }
 
+/** Silent connections are closed after this; streams are kept alive more often than that. */
+export const IDLE_TIMEOUT_SECONDS = 40;
+
 /** Who sends an HTTP request. What is rarely asked is found out only then. */
 export class HttpCaller implements Caller {
   readonly principal: Principal;

@@ -1,20 +1,14 @@
-import type { Gate } from "../auth/gate.ts";
 import type { StreamableHttp } from "../downstream/streamable-http.ts";
 import type { Message } from "../protocol/message.ts";
-import type { ServerEndpoint } from "../relay/endpoint.ts";
 import type { Log } from "../telemetry/log.ts";
 import { admit, refuse } from "./admit.ts";
 import type { Admission, AdmissionDeps } from "./admit.ts";
+import { IDLE_TIMEOUT_SECONDS } from "./caller.ts";
 import type { Peers } from "./caller.ts";
 import { isHost } from "./origin.ts";
 import { pathOf } from "./paths.ts";
 import type { PathTable } from "./paths.ts";
-
-/** One endpoint with what protects it. */
-export interface Room {
-  readonly endpoint: ServerEndpoint;
-  readonly gate: Gate;
-}
+import type { Room } from "./rooms.ts";
 
 export interface DoorDeps extends AdmissionDeps {
   readonly paths: PathTable;
@@ -42,22 +36,27 @@ export class Door {
     const host = request.headers.get("host");
     if (host !== this.#host) {
       // Its slashes, question marks and at signs would become part of the URL that is looked at below.
-      if (host === null || !isHost(host)) return refuse(400, "Bad request: the Host header is no host", this.#deps.plain);
+      if (host === null || !isHost(host))
+        return refuse(400, "Bad request: the Host header is no host", this.#deps.plain);
       this.#host = host;
     }
     const path = this.#deps.paths.find(pathOf(request.url));
     const room = path === undefined ? undefined : this.#deps.rooms.get(path.server);
     if (room === undefined) return this.#deps.pages(request, peers);
     const admission = admit(request, room.gate, peers, this.#deps);
-    if (admission instanceof Response) return admission;
+    if (admission instanceof Response) {
+      const fields = { server: room.endpoint.config.displayName, status: admission.status };
+      if (admission.status >= 400) this.#deps.log.debug(fields, "request refused");
+      return admission;
+    }
     const { streamableHttp } = this.#deps;
     const admitted = {
       request,
       endpoint: room.endpoint,
       caller: admission.caller,
       headers: admission.headers,
-      heard: room.endpoint.switchboard.config.logEnabled ? this.#logger(room, admission) : undefined,
-      patient: () => peers.timeout(request, 0),
+      heard: room.endpoint.config.logEnabled ? this.#logger(room, admission) : undefined,
+      patient: (on: boolean) => peers.timeout(request, on ? 0 : IDLE_TIMEOUT_SECONDS),
     };
     if (request.method === "GET") return streamableHttp.get(admitted);
     if (request.method === "DELETE") return streamableHttp.delete(admitted);
@@ -65,10 +64,15 @@ export class Door {
   }
 
   #logger(room: Room, { caller }: Admission): (message: Message) => void {
-    const server = room.endpoint.switchboard.config.displayName;
+    const server = room.endpoint.config.displayName;
     return (message) => {
       const tool = message.method === "tools/call" ? message.stringParam("name") : undefined;
-      const fields = { server, method: message.method, ...(tool === undefined ? {} : { tool }), caller: caller.principal.id };
+      const fields = {
+        server,
+        method: message.method,
+        ...(tool === undefined ? {} : { tool }),
+        caller: caller.principal.id,
+      };
       this.#deps.log.info(fields, `<${server}> ${message.method ?? "response"}${tool === undefined ? "" : ` ${tool}`}`);
     };
   }

@@ -2,7 +2,7 @@ import type { Sessions } from "../relay/sessions.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { UpstreamStatus } from "../upstream/upstream.ts";
-import type { Room } from "./door.ts";
+import type { Room } from "./rooms.ts";
 
 export interface HealthDeps {
   readonly version: string;
@@ -30,7 +30,8 @@ export interface Viewer {
 export function readiness(deps: HealthDeps): string[] {
   const starting: string[] = [];
   for (const { endpoint } of deps.rooms.values()) {
-    const { upstream, config } = endpoint.switchboard;
+    const { config } = endpoint;
+    const { upstream } = endpoint.switchboard;
     const { state, fault, catalogue } = upstream.status;
     const patience = deps.startedAt + config.connectTimeoutMs > deps.clock.now();
     if ((state === "connecting" || state === "idle") && fault === undefined && catalogue === undefined && patience) {
@@ -52,16 +53,24 @@ export function healthReport(deps: HealthDeps, viewer: Viewer): object {
 
 export function statusReport(deps: HealthDeps, viewer: Viewer): object {
   const servers: Record<string, object> = Object.create(null) as Record<string, object>;
+  const instances: Record<string, string> = Object.create(null) as Record<string, string>;
+  let last = deps.startedAt;
   for (const name of viewer.servers) {
     const room = deps.rooms.get(name);
     if (room === undefined) continue;
-    const { switchboard } = room.endpoint;
-    servers[switchboard.config.displayName] = serverReport(switchboard.upstream.status, switchboard.requests);
+    const { switchboard, config } = room.endpoint;
+    const { status } = switchboard.upstream;
+    servers[config.displayName] = serverReport(status, switchboard.requests);
+    instances[config.displayName] = status.state;
+    last = Math.max(last, switchboard.lastActivity ?? 0);
   }
   return {
     status: "running",
     version: deps.version,
     uptime_seconds: Math.round((deps.clock.now() - deps.startedAt) / 1_000),
+    api_last_activity: new Date(last).toISOString(),
+    server_instances: instances,
+    active_sse_connections: deps.sessions.streams,
     sessions: deps.sessions.size,
     servers,
   };
@@ -80,5 +89,5 @@ function serverReport(status: UpstreamStatus, requests: number): object {
 }
 
 function displayName(deps: HealthDeps, name: string): string {
-  return deps.rooms.get(name)?.endpoint.switchboard.config.displayName ?? name;
+  return deps.rooms.get(name)?.endpoint.config.displayName ?? name;
 }

@@ -19,6 +19,7 @@ const CORS = {
   "Access-Control-Allow-Origin": "*",
   "Access-Control-Expose-Headers": "WWW-Authenticate, Retry-After",
 };
+export const METADATA_HEADERS = { ...CORS, "Cache-Control": "no-store" };
 const PREFLIGHT = {
   ...CORS,
   "Access-Control-Allow-Methods": "GET, POST, OPTIONS",
@@ -35,7 +36,12 @@ export function pagePath(path: string, paths: PathTable): string {
 }
 
 /** Every route of the login. OAuth's own paths, and the bare ones of clients that do not read metadata. */
-export function addLoginRoutes(app: Hono<LoginEnv>, server: AuthorizationServer, paths: PathTable, addresses: ClientAddress): void {
+export function addLoginRoutes(
+  app: Hono<LoginEnv>,
+  server: AuthorizationServer,
+  paths: PathTable,
+  addresses: ClientAddress,
+): void {
   const visitor = (c: Context<LoginEnv>): Visitor => {
     const peer = c.env.peers.requestIP(c.req.raw)?.address ?? null;
     return { address: addresses.of(peer, c.req.raw.headers), direct: isDirectLoopback(peer, c.req.raw.headers) };
@@ -61,19 +67,26 @@ export function addLoginRoutes(app: Hono<LoginEnv>, server: AuthorizationServer,
   app.options(`${WELL_KNOWN}*`, () => new Response(null, { status: 204, headers: PREFLIGHT }));
   app.get(`${WELL_KNOWN}*`, (c) => {
     const found = metadataAt(new URL(c.req.url).pathname, c.req.header("host") ?? null, server, paths);
-    if (found === undefined) return c.json({ error: { status: 404, message: "there is no metadata for this path" } }, 404, CORS);
-    return c.json(found, 200, { ...CORS, "Cache-Control": "no-store" });
+    if (found === undefined)
+      return c.json({ error: { status: 404, message: "there is no metadata for this path" } }, 404, CORS);
+    return c.json(found, 200, METADATA_HEADERS);
   });
 }
 
 /** Some clients put the well-known part behind the path instead of in front. */
 export function appendedMetadata(local: string, host: string | null, server: AuthorizationServer): object | undefined {
   const [, endpoint = "", name] = /^(.*)\/\.well-known\/([a-z-]+)$/.exec(local) ?? [];
-  if (name === SERVER) return endpoint === "" || server.resources.audience(endpoint) !== undefined ? server.metadata() : undefined;
+  if (name === SERVER)
+    return endpoint === "" || server.resources.audience(endpoint) !== undefined ? server.metadata() : undefined;
   return name === RESOURCE ? server.resourceMetadata(endpoint || "/", host) : undefined;
 }
 
-function metadataAt(path: string, host: string | null, server: AuthorizationServer, paths: PathTable): object | undefined {
+function metadataAt(
+  path: string,
+  host: string | null,
+  server: AuthorizationServer,
+  paths: PathTable,
+): object | undefined {
   const rest = path.slice(WELL_KNOWN.length);
   const slash = rest.indexOf("/");
   const name = slash === -1 ? rest : rest.slice(0, slash);

@@ -12,7 +12,10 @@ export class OriginRule {
 
   constructor(config: Pick<Config, "baseURL" | "allowedOrigins">) {
     const base = config.baseURL === undefined ? [] : [new URL(config.baseURL).origin];
-    this.#allowed = new Set([...base, ...config.allowedOrigins.map((origin) => origin.replace(/\/$/, "").toLowerCase())]);
+    this.#allowed = new Set([
+      ...base,
+      ...config.allowedOrigins.map((origin) => origin.replace(/\/$/, "").toLowerCase()),
+    ]);
     this.#all = config.allowedOrigins.includes("*");
   }
 

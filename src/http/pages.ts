@@ -2,7 +2,7 @@ import { Hono } from "hono";
 import type { Context } from "hono";
 import type { AuthorizationServer } from "../oauth/authorization-server.ts";
 import type { ClientAddress } from "./client-address.ts";
-import { addLoginRoutes, appendedMetadata, pagePath } from "./login-routes.ts";
+import { METADATA_HEADERS, addLoginRoutes, appendedMetadata, pagePath } from "./login-routes.ts";
 import type { LoginEnv } from "./login-routes.ts";
 import { healthReport, readiness, statusReport } from "./health.ts";
 import type { HealthDeps, Viewer } from "./health.ts";
@@ -18,6 +18,7 @@ export interface PagesDeps extends HealthDeps {
   readonly login: AuthorizationServer | undefined;
   readonly addresses: ClientAddress;
   viewer(request: Request, peers: Peers): Viewer;
+  readonly draining: () => boolean;
 }
 
 /** Every route that is no MCP endpoint. */
@@ -26,7 +27,8 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
 
   app.use(async function refuseForeignHosts(c, next) {
     // Anonymous callers and a browser's cookie: both can be abused by a page that rebinds its name to us.
-    if (!deps.hosts.allows(c.req.header("host") ?? null)) return problem(c, 403, "this host name is not allowed (baseURL, allowedHosts)");
+    if (!deps.hosts.allows(c.req.header("host") ?? null))
+      return problem(c, 403, "this host name is not allowed (baseURL, allowedHosts)");
     return next();
   });
 
@@ -34,6 +36,7 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
 
   app.get("/livez", (c) => c.json({ status: "alive" }));
   app.get("/readyz", (c) => {
+    if (deps.draining()) return c.json({ status: "stopping" }, 503);
     const starting = readiness(deps);
     if (starting.length === 0) return c.json({ status: "ready" });
     return c.json({ status: "starting", ...(viewer(c).known ? { starting } : {}) }, 503);
@@ -47,14 +50,17 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     }
     return c.json(statusReport(deps, who));
   });
-  app.get("/", (c) => c.json({ service: "mcp-proxy", version: deps.version, hint: "MCP endpoints are at /<name>/mcp" }));
+  app.get("/", (c) =>
+    c.json({ service: "mcp-proxy", version: deps.version, hint: "MCP endpoints are at /<name>/mcp" }),
+  );
 
   if (deps.login !== undefined) addLoginRoutes(app, deps.login, deps.paths, deps.addresses);
 
   app.notFound((c) => {
     const { login } = deps;
-    const found = login === undefined || c.req.method !== "GET" ? undefined : appendedMetadata(c.req.path, c.req.header("host") ?? null, login);
-    if (found !== undefined) return c.json(found, 200, { "Access-Control-Allow-Origin": "*", "Cache-Control": "no-store" });
+    const host = c.req.header("host") ?? null;
+    const found = login === undefined || c.req.method !== "GET" ? undefined : appendedMetadata(c.req.path, host, login);
+    if (found !== undefined) return c.json(found, 200, METADATA_HEADERS);
     return problem(c, 404, "nothing is served at this path; MCP endpoints are at /<name>/mcp");
   });
   app.onError((error, c) => {

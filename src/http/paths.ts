@@ -7,7 +7,22 @@ export interface EndpointPath {
 }
 
 /** First path segments of our own; a server of that name is served below `/servers/` only when the bare path clashes. */
-const OWN_PATHS = ["health", "livez", "readyz", "status", "metrics", "mcp", "sse", "oauth", "authorize", "token", "register", "revoke", ".well-known", "auth"];
+const OWN_PATHS = [
+  "health",
+  "livez",
+  "readyz",
+  "status",
+  "metrics",
+  "mcp",
+  "sse",
+  "oauth",
+  "authorize",
+  "token",
+  "register",
+  "revoke",
+  ".well-known",
+  "auth",
+];
 
 /** Whether a server's bare URL (`/NAME`) would hide one of the proxy's own. */
 export function clashesWithOwnPath(name: string): boolean {

@@ -1,6 +1,6 @@
 import { isDirectLoopback } from "./client-address.ts";
 import type { Peers } from "./caller.ts";
-import type { Room } from "./door.ts";
+import type { Room } from "./rooms.ts";
 import type { Viewer } from "./health.ts";
 
 /** What somebody may see on the pages about servers: those that would let the same caller in. */
@@ -13,7 +13,12 @@ export function viewerOf(request: Request, peers: Peers, rooms: ReadonlyMap<stri
   const all = [...rooms.keys()];
   if (admitted.length > 0) {
     const mine = new Set([...open, ...admitted]);
-    return { known: true, mayAsk: true, health: all.filter((name) => mine.has(name)), servers: all.filter((name) => mine.has(name)) };
+    return {
+      known: true,
+      mayAsk: true,
+      health: all.filter((name) => mine.has(name)),
+      servers: all.filter((name) => mine.has(name)),
+    };
   }
   return { known: direct, mayAsk: shut.length === 0, health: direct ? all : [], servers: open };
 }

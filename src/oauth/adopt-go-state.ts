@@ -41,7 +41,10 @@ export async function adoptGoState(file: string, server: AuthorizationServer, cl
     for (const grant of grants) await server.grants.adopt(grant);
     if (grants.length > 0) tokens++;
   }
-  log.info({ file, clients, tokens }, `took over ${clients} clients and ${tokens} logins from ${file}, which stays as it is and is not read again`);
+  log.info(
+    { file, clients, tokens },
+    `took over ${clients} clients and ${tokens} logins from ${file}, which stays as it is and is not read again`,
+  );
 }
 
 function readClient(key: string, fields: Fields, now: number): Client | undefined {
@@ -78,7 +81,10 @@ function readTokens(key: string, fields: Fields, server: AuthorizationServer, no
   const scopes = grantedScopes(textOf(fields, "Scope", "scope"));
   const local = resource === undefined ? undefined : server.urls.localPath(resource, null);
   const audience = local === undefined || local === "/" ? undefined : server.resources.audience(local);
-  const one = (token: string, as: { access: string; accessExpires: number; refresh: string | undefined; refreshExpires: number }): Grant => ({
+  const one = (
+    token: string,
+    as: { access: string; accessExpires: number; refresh: string | undefined; refreshExpires: number },
+  ): Grant => ({
     id: adoptedGrantId(token),
     client,
     user,
@@ -91,8 +97,17 @@ function readTokens(key: string, fields: Fields, server: AuthorizationServer, no
     retired: [],
   });
   const grants: Grant[] = [];
-  if (expires > now) grants.push(one(access, { access: digest(access), accessExpires: expires, refresh: undefined, refreshExpires: 0 }));
-  if (refresh !== undefined) grants.push(one(refresh, { access: "", accessExpires: 0, refresh: digest(refresh), refreshExpires: now + ADOPTED_REFRESH_MS }));
+  if (expires > now)
+    grants.push(one(access, { access: digest(access), accessExpires: expires, refresh: undefined, refreshExpires: 0 }));
+  if (refresh !== undefined)
+    grants.push(
+      one(refresh, {
+        access: "",
+        accessExpires: 0,
+        refresh: digest(refresh),
+        refreshExpires: now + ADOPTED_REFRESH_MS,
+      }),
+    );
   return grants;
 }
 

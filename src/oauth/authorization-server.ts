@@ -7,11 +7,10 @@ import { AddressRule } from "./address-rule.ts";
 import { resourceMetadata, serverMetadata } from "./capabilities.ts";
 import { authenticateClient } from "./client-auth.ts";
 import { ClientDocuments } from "./client-documents.ts";
-import type { Client } from "./clients.ts";
-import { Clients } from "./clients.ts";
+import type { Client, Clients } from "./clients.ts";
 import { OAuthError } from "./errors.ts";
 import { jsonAnswer, readForm, readJson } from "./forms.ts";
-import { Grants } from "./grants.ts";
+import type { Grants } from "./grants.ts";
 import { Login } from "./login.ts";
 import type { Visitor } from "./login.ts";
 import { Pages } from "./pages.ts";
@@ -21,7 +20,8 @@ import type { PublicUrls } from "./public-urls.ts";
 import type { RedirectPolicy } from "./redirect-uri.ts";
 import { readMetadata } from "./registration.ts";
 import { Resources } from "./resources.ts";
-import { LoginThrottle, MinuteLimit } from "./throttle.ts";
+import { MinuteLimit } from "./throttle.ts";
+import type { LoginThrottle } from "./throttle.ts";
 import { tokenRequest } from "./token-request.ts";
 import { introspect, revoke } from "./token-status.ts";
 import { BrowserCookie, Transactions } from "./transaction.ts";
@@ -32,7 +32,6 @@ const DOCUMENTS_PER_MINUTE = 60;
 export interface AuthorizationServerDeps {
   readonly config: Config;
   readonly oauth: OAuthConfig;
-  readonly store: StateStore;
   readonly keys: readonly [Uint8Array, ...Uint8Array[]];
   readonly urls: PublicUrls;
   readonly clock: Clock;
@@ -41,8 +40,18 @@ export interface AuthorizationServerDeps {
   readonly onEnd: (principal: string) => void;
 }
 
-/** The OAuth 2.1 authorization server: one method per endpoint. */
+/** What outlives a reload of the configuration. */
+export interface LoginState {
+  readonly directory: string;
+  readonly store: StateStore;
+  readonly grants: Grants;
+  readonly clients: Clients;
+  readonly throttle: LoginThrottle;
+}
+
+/** The OAuth 2.1 authorization server for one configuration: one method per endpoint. */
 export class AuthorizationServer {
+  readonly state: LoginState;
   readonly grants: Grants;
   readonly clients: Clients;
   readonly resources: Resources;
@@ -54,10 +63,13 @@ export class AuthorizationServer {
   readonly #registrations: MinuteLimit;
   readonly #pages: Pages;
   readonly #login: Login;
-  #users: Users;
+  readonly #users: Users;
 
-  constructor(deps: AuthorizationServerDeps) {
-    const { config, oauth, store, keys, urls, clock, log } = deps;
+  constructor(state: LoginState, deps: AuthorizationServerDeps) {
+    const { config, oauth, keys, urls, clock, log } = deps;
+    this.state = state;
+    this.grants = state.grants;
+    this.clients = state.clients;
     this.#deps = deps;
     this.urls = urls;
     this.#policy = { extra: oauth.allowedRedirectURIs, anyHttps: config.flavour === "env" };
@@ -66,9 +78,12 @@ export class AuthorizationServer {
     this.#users = new Users(config.users, keys);
     this.#pages = new Pages(oauth.templateDir, log);
     this.resources = new Resources(config);
-    this.grants = new Grants({ store, clock, log, accessMs: oauth.tokenExpirationMs, refreshMs: oauth.refreshTokenExpirationMs, onEnd: deps.onEnd });
-    this.clients = new Clients(store, clock, (id) => this.grants.hasGrant(id));
-    this.#documents = new ClientDocuments({ ...oauth.clientIdMetadata, restricted: this.#addresses.restricts }, this.#policy, clock, pinnedFetch);
+    this.#documents = new ClientDocuments(
+      { ...oauth.clientIdMetadata, restricted: this.#addresses.restricts },
+      this.#policy,
+      clock,
+      pinnedFetch,
+    );
     this.#login = new Login({
       serverName: config.name,
       urls,
@@ -76,39 +91,34 @@ export class AuthorizationServer {
       clients: this.clients,
       documents: this.#documents,
       grants: this.grants,
-      users: () => this.#users,
+      users: this.#users,
       pages: this.#pages,
       transactions: new Transactions(new Sealer("login page", keys), clock),
-      throttle: new LoginThrottle(clock),
+      throttle: state.throttle,
       documentLimit: new MinuteLimit(clock, DOCUMENTS_PER_MINUTE),
-      cookie: () => new BrowserCookie(urls.secure),
+      cookie: new BrowserCookie(urls.secure),
       clock,
       log,
       refreshMs: oauth.refreshTokenExpirationMs,
     });
   }
 
-  /** Reads what was kept, and ends the logins of users that are gone or have another password. */
-  async load(): Promise<void> {
-    await this.grants.load();
-    await this.clients.load();
-    await this.usersChanged(this.#deps.config.users);
-  }
-
-  async usersChanged(users: Config["users"]): Promise<void> {
-    this.#users = new Users(users, this.#deps.keys);
-    const over = [...this.grants.all].filter(({ user, passwordMark }) => user !== undefined && !this.#users.unchanged(user, passwordMark));
+  /** Ends the logins of users that are gone or have another password. */
+  async endForeignLogins(): Promise<void> {
+    const over = [...this.grants.all].filter(
+      ({ user, passwordMark }) => user !== undefined && !this.#users.unchanged(user, passwordMark),
+    );
     await Promise.all(over.map((grant) => this.grants.end(grant, "the user was removed, or the password was changed")));
   }
 
   async sweep(): Promise<void> {
     await this.grants.sweep();
     await this.clients.sweep();
-    await this.#deps.store.sweep();
+    await this.state.store.sweep();
   }
 
   async close(): Promise<void> {
-    await this.#deps.store.close();
+    await this.state.store.close();
   }
 
   metadata(): object {
@@ -126,14 +136,23 @@ export class AuthorizationServer {
   register(request: Request, visitor: Visitor): Promise<Response> {
     return this.#answering(async () => {
       if (!this.#addresses.allows(visitor.address)) {
-        this.#deps.log.warn({ address: visitor.address }, "a registration was refused: the address is not in allowedIPs");
+        this.#deps.log.warn(
+          { address: visitor.address },
+          "a registration was refused: the address is not in allowedIPs",
+        );
         throw new OAuthError("access_denied", "registration is not open to your address (allowedIPs)");
       }
       const again = this.#registrations.take(visitor.address);
-      if (again > 0) throw new OAuthError("temporarily_unavailable", "too many registrations from your address", { headers: { "Retry-After": String(again) } });
+      if (again > 0)
+        throw new OAuthError("temporarily_unavailable", "too many registrations from your address", {
+          headers: { "Retry-After": String(again) },
+        });
       const metadata = readMetadata(await readJson(request), this.#policy);
       const { client, secret } = await this.clients.register(metadata);
-      this.#deps.log.info({ client: client.id, name: metadata.client_name, address: visitor.address }, "a client registered");
+      this.#deps.log.info(
+        { client: client.id, name: metadata.client_name, address: visitor.address },
+        "a client registered",
+      );
       const body = {
         client_id: client.id,
         client_id_issued_at: Math.floor(client.made / 1_000),
@@ -150,7 +169,9 @@ export class AuthorizationServer {
         const local = this.urls.localPath(resource, request.headers.get("host"));
         return local === undefined ? undefined : this.resources.audience(local);
       };
-      return jsonAnswer(await tokenRequest(params, client, { grants: this.grants, clock: this.#deps.clock, audienceOf }));
+      const { clock, oauth } = this.#deps;
+      const lifetimes = { accessMs: oauth.tokenExpirationMs, refreshMs: oauth.refreshTokenExpirationMs };
+      return jsonAnswer(await tokenRequest(params, client, { grants: this.grants, clock, lifetimes, audienceOf }));
     });
   }
 
@@ -163,7 +184,8 @@ export class AuthorizationServer {
 
   introspect(request: Request): Promise<Response> {
     return this.#asClient(request, (params, client) => {
-      if (client.secretDigest === undefined) throw new OAuthError("invalid_client", "introspection is for clients with a secret");
+      if (client.secretDigest === undefined)
+        throw new OAuthError("invalid_client", "introspection is for clients with a secret");
       return Promise.resolve(jsonAnswer(introspect(params, client, this.grants, this.#deps.clock, this.urls.issuer)));
     });
   }
@@ -173,14 +195,19 @@ export class AuthorizationServer {
   }
 
   async style(): Promise<Response> {
-    const headers = { "Content-Type": "text/css; charset=utf-8", "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff" };
+    const headers = {
+      "Content-Type": "text/css; charset=utf-8",
+      "Cache-Control": "no-cache",
+      "X-Content-Type-Options": "nosniff",
+    };
     return new Response(await this.#pages.style(), { headers });
   }
 
   #asClient(request: Request, run: (params: Params, client: Client) => Promise<Response>): Promise<Response> {
     return this.#answering(async () => {
       const params = await readForm(request);
-      const known = (id: string): Client | undefined => (this.#documents.isAddress(id) ? this.#documents.bare(id) : this.clients.find(id));
+      const known = (id: string): Client | undefined =>
+        this.#documents.isAddress(id) ? this.#documents.bare(id) : this.clients.find(id);
       return await run(params, authenticateClient(params, request.headers.get("authorization"), { known }));
     });
   }

@@ -43,7 +43,8 @@ export function clientIdOf(params: Params): string {
 
 /** @throws Unanswerable when it is not one of the client's */
 export function redirectUriOf(params: Params, client: Client): { uri: string; given: boolean } {
-  if (params.broken("redirect_uri")) throw new Unanswerable("The app named more than one address for the answer.", "client");
+  if (params.broken("redirect_uri"))
+    throw new Unanswerable("The app named more than one address for the answer.", "client");
   const asked = params.get("redirect_uri");
   const { redirect_uris: registered } = client.metadata;
   if (asked === undefined) {
@@ -73,8 +74,10 @@ export function readAuthorizeRequest(
     if (type !== "code") throw new OAuthError("unsupported_response_type", "response_type must be code");
     const challenge = params.get("code_challenge");
     if (challenge === undefined) throw new OAuthError("invalid_request", "code_challenge is missing: PKCE is needed");
-    if (params.get("code_challenge_method") !== "S256") throw new OAuthError("invalid_request", "code_challenge_method must be S256");
-    if (!/^[A-Za-z0-9._~-]{43,128}$/.test(challenge)) throw new OAuthError("invalid_request", "code_challenge must be 43 to 128 unreserved characters");
+    if (params.get("code_challenge_method") !== "S256")
+      throw new OAuthError("invalid_request", "code_challenge_method must be S256");
+    if (!/^[A-Za-z0-9._~-]{43,128}$/.test(challenge))
+      throw new OAuthError("invalid_request", "code_challenge must be 43 to 128 unreserved characters");
     const mode = params.get("response_mode");
     if (mode !== undefined && mode !== "query") throw new OAuthError("invalid_request", "response_mode must be query");
     return {
@@ -92,10 +95,14 @@ export function readAuthorizeRequest(
   }
 }
 
-function readAudience(resources: readonly string[], audienceOf: (resource: string) => string | undefined): string | undefined {
+function readAudience(
+  resources: readonly string[],
+  audienceOf: (resource: string) => string | undefined,
+): string | undefined {
   if (resources.length > 1) throw new OAuthError("invalid_target", "name one resource");
   if (resources[0] === undefined) return undefined;
   const audience = audienceOf(resources[0]);
-  if (audience === undefined) throw new OAuthError("invalid_target", "resource is no endpoint of this server that has a login");
+  if (audience === undefined)
+    throw new OAuthError("invalid_target", "resource is no endpoint of this server that has a login");
   return audience;
 }

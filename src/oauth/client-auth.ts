@@ -17,10 +17,16 @@ export function authenticateClient(params: Params, authorization: string | null,
   const basic = readBasic(authorization);
   const posted = params.get("client_secret");
   const failed = (message: string): OAuthError =>
-    new OAuthError("invalid_client", message, basic === undefined ? {} : { headers: { "WWW-Authenticate": 'Basic realm="mcp-proxy"' } });
-  if (basic !== undefined && posted !== undefined) throw new OAuthError("invalid_request", "authenticate in one way only, not by header and body");
+    new OAuthError(
+      "invalid_client",
+      message,
+      basic === undefined ? {} : { headers: { "WWW-Authenticate": 'Basic realm="mcp-proxy"' } },
+    );
+  if (basic !== undefined && posted !== undefined)
+    throw new OAuthError("invalid_request", "authenticate in one way only, not by header and body");
   const named = params.get("client_id");
-  if (basic !== undefined && named !== undefined && named !== basic.id) throw new OAuthError("invalid_request", "client_id and the Authorization header differ");
+  if (basic !== undefined && named !== undefined && named !== basic.id)
+    throw new OAuthError("invalid_request", "client_id and the Authorization header differ");
   const id = basic?.id ?? named;
   if (id === undefined) throw failed("client_id is missing");
   const client = clients.known(id);

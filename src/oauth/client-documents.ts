@@ -37,7 +37,12 @@ export class ClientDocuments {
   readonly #cache = new LRUCache<string, { client: Client; until: number }>({ max: MAX_CACHED });
   readonly #fetching = new Map<string, Promise<Client>>();
 
-  constructor(config: DocumentsConfig, policy: RedirectPolicy, clock: Clock, fetch: (url: URL, allowPrivate: boolean) => Promise<Fetched>) {
+  constructor(
+    config: DocumentsConfig,
+    policy: RedirectPolicy,
+    clock: Clock,
+    fetch: (url: URL, allowPrivate: boolean) => Promise<Fetched>,
+  ) {
     this.#config = config;
     this.#policy = policy;
     this.#clock = clock;
@@ -66,16 +71,20 @@ export class ClientDocuments {
 
   /** @throws DocumentError */
   async find(id: string): Promise<Client> {
-    if (!this.#config.enabled) throw new DocumentError("Apps that identify themselves by a web address are not accepted here.");
+    if (!this.#config.enabled)
+      throw new DocumentError("Apps that identify themselves by a web address are not accepted here.");
     const mistake = addressMistake(id);
-    if (mistake !== undefined) throw new DocumentError(`The web address the app identifies itself by cannot be used: ${mistake}.`);
+    if (mistake !== undefined)
+      throw new DocumentError(`The web address the app identifies itself by cannot be used: ${mistake}.`);
     const url = new URL(id);
-    if (!this.#trusted(url)) throw new DocumentError("Apps of this host are not on the list of this server (clientIdMetadata.allowedHosts).");
+    if (!this.#trusted(url))
+      throw new DocumentError("Apps of this host are not on the list of this server (clientIdMetadata.allowedHosts).");
     const cached = this.#cache.get(id);
     if (cached !== undefined && this.#clock.now() < cached.until) return cached.client;
     const running = this.#fetching.get(id);
     if (running !== undefined) return await running;
-    if (this.#fetching.size >= MAX_FETCHES) throw new DocumentError("Too many logins begin at the same time. Try again in a moment.");
+    if (this.#fetching.size >= MAX_FETCHES)
+      throw new DocumentError("Too many logins begin at the same time. Try again in a moment.");
     const fetching = this.#load(id, url).finally(() => this.#fetching.delete(id));
     this.#fetching.set(id, fetching);
     return await fetching;
@@ -84,7 +93,15 @@ export class ClientDocuments {
   #trusted(url: URL): boolean {
     const { allowedHosts, restricted } = this.#config;
     const hosts = allowedHosts.length > 0 ? allowedHosts : restricted ? OFFICIAL_HOSTS : undefined;
-    return hosts === undefined || hosts.some((host) => host.toLowerCase() === url.host || (url.port === "" && host.toLowerCase() === `${url.host}:443`) || host.toLowerCase() === url.hostname);
+    return (
+      hosts === undefined ||
+      hosts.some(
+        (host) =>
+          host.toLowerCase() === url.host ||
+          (url.port === "" && host.toLowerCase() === `${url.host}:443`) ||
+          host.toLowerCase() === url.hostname,
+      )
+    );
   }
 
   async #load(id: string, url: URL): Promise<Client> {
@@ -92,9 +109,17 @@ export class ClientDocuments {
     try {
       fetched = await this.#fetch(url, this.#config.allowPrivateNetwork);
     } catch (error) {
-      throw new DocumentError(`The app's description at ${id} cannot be had: ${error instanceof Error ? error.message : "it failed"}.`);
+      throw new DocumentError(
+        `The app's description at ${id} cannot be had: ${error instanceof Error ? error.message : "it failed"}.`,
+      );
     }
-    const client: Client = { id, made: this.#clock.now(), secretDigest: undefined, metadata: this.#read(id, fetched.body), verifiedHost: url.host };
+    const client: Client = {
+      id,
+      made: this.#clock.now(),
+      secretDigest: undefined,
+      metadata: this.#read(id, fetched.body),
+      verifiedHost: url.host,
+    };
     const seconds = freshFor(fetched.headers);
     if (seconds > 0) this.#cache.set(id, { client, until: this.#clock.now() + seconds * 1_000 });
     return client;

@@ -30,13 +30,20 @@ export async function readJson(request: Request): Promise<unknown> {
 
 async function read(request: Request): Promise<string> {
   const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new OAuthError("invalid_request", "the body did not arrive in time", { status: 408 })), PATIENCE_MS);
+  const timer = setTimeout(
+    () => late.reject(new OAuthError("invalid_request", "the body did not arrive in time", { status: 408 })),
+    PATIENCE_MS,
+  );
   try {
     return await Promise.race([readBody(request, MAX_BYTES), late.promise]);
   } catch (error) {
     if (error instanceof OAuthError) throw error;
     const large = error instanceof BodyTooLarge;
-    throw new OAuthError("invalid_request", large ? `the body may have at most ${MAX_BYTES} bytes` : "the body could not be read", { status: large ? 413 : 400 });
+    throw new OAuthError(
+      "invalid_request",
+      large ? `the body may have at most ${MAX_BYTES} bytes` : "the body could not be read",
+      { status: large ? 413 : 400 },
+    );
   } finally {
     clearTimeout(timer);
   }
@@ -44,5 +51,8 @@ async function read(request: Request): Promise<string> {
 
 /** JSON that nobody may keep. */
 export function jsonAnswer(body: object, status = 200, headers: Readonly<Record<string, string>> = {}): Response {
-  return Response.json(body, { status, headers: { "Cache-Control": "no-store", Pragma: "no-cache", "X-Content-Type-Options": "nosniff", ...headers } });
+  return Response.json(body, {
+    status,
+    headers: { "Cache-Control": "no-store", Pragma: "no-cache", "X-Content-Type-Options": "nosniff", ...headers },
+  });
 }

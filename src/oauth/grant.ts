@@ -79,7 +79,9 @@ export function refreshUse(grant: Grant, pair: TokenPair, now: number): RefreshU
 /** When nothing of it is good for anything any more. */
 export function expiryOf(grant: Grant): number {
   const pending = grant.code !== undefined && grant.code.redeemed === undefined ? [grant.code.expires] : [];
-  const ends = grant.pairs.map((pair) => Math.max(pair.accessExpires, pair.refreshed === undefined || lastChance(grant, pair) ? pair.refreshExpires : 0));
+  const ends = grant.pairs.map((pair) =>
+    Math.max(pair.accessExpires, pair.refreshed === undefined || lastChance(grant, pair) ? pair.refreshExpires : 0),
+  );
   return Math.max(0, ...pending, ...ends);
 }
 
@@ -98,6 +100,7 @@ export function prune(grant: Grant, now: number): void {
   const gone = new Set(grant.pairs.filter((pair) => spent(pair) || (pair.refreshed !== undefined && surplus-- > 0)));
   if (gone.size === 0) return;
   grant.pairs = grant.pairs.filter((pair) => !gone.has(pair));
-  for (const { refresh, refreshed } of gone) if (refresh !== undefined && refreshed !== undefined) grant.retired.push(refresh);
+  for (const { refresh, refreshed } of gone)
+    if (refresh !== undefined && refreshed !== undefined) grant.retired.push(refresh);
   grant.retired = grant.retired.slice(-MAX_RETIRED);
 }

@@ -18,8 +18,6 @@ export interface GrantsDeps {
   readonly store: StateStore;
   readonly clock: Clock;
   readonly log: Log;
-  readonly accessMs: number;
-  readonly refreshMs: number;
   /** A grant has ended: what its principal has open must end too. */
   readonly onEnd: (principal: string) => void;
 }
@@ -29,6 +27,21 @@ export interface Issued {
   readonly refresh: string | undefined;
   readonly expiresInSeconds: number;
   readonly scopes: readonly string[];
+}
+
+/** How long tokens are good, in milliseconds. */
+export interface Lifetimes {
+  readonly accessMs: number;
+  readonly refreshMs: number;
+}
+
+export interface TokenWish {
+  /** The pair whose refresh token is used. */
+  readonly parent?: TokenPair;
+  readonly scopes: readonly string[];
+  readonly audience: string | undefined;
+  readonly refreshable: boolean;
+  readonly lifetimes: Lifetimes;
 }
 
 interface Known {
@@ -85,7 +98,10 @@ export class Grants implements AccessTokens {
   }
 
   /** A consent was given. @returns the code, to be redeemed within its time */
-  async begin(about: Pick<Grant, "client" | "user" | "passwordMark" | "scopes" | "audience">, code: Omit<PendingCode, "digest" | "redeemed">): Promise<string> {
+  async begin(
+    about: Pick<Grant, "client" | "user" | "passwordMark" | "scopes" | "audience">,
+    code: Omit<PendingCode, "digest" | "redeemed">,
+  ): Promise<string> {
     const id = makeGrantId();
     const made = makeToken("code", id);
     const pending: PendingCode = { ...code, digest: made.digest, redeemed: undefined };
@@ -96,8 +112,9 @@ export class Grants implements AccessTokens {
   }
 
   /** Makes a pair of tokens in a family. The caller saves the grant before anybody hears of them. */
-  issue(grant: Grant, about: { parent?: TokenPair; scopes: readonly string[]; audience: string | undefined; refreshable: boolean }): Issued {
-    const { clock, accessMs, refreshMs } = this.#deps;
+  issue(grant: Grant, about: TokenWish): Issued {
+    const { clock } = this.#deps;
+    const { accessMs, refreshMs } = about.lifetimes;
     const now = clock.now();
     const access = makeToken("access", grant.id);
     const refresh = about.refreshable ? makeToken("refresh", grant.id) : undefined;
@@ -115,7 +132,12 @@ export class Grants implements AccessTokens {
       refreshed: undefined,
       children: 0,
     });
-    return { access: access.text, refresh: refresh?.text, expiresInSeconds: Math.floor(accessMs / 1_000), scopes: about.scopes };
+    return {
+      access: access.text,
+      refresh: refresh?.text,
+      expiresInSeconds: Math.floor(accessMs / 1_000),
+      scopes: about.scopes,
+    };
   }
 
   /** Something about tokens that may be remembered has changed. */
@@ -146,7 +168,9 @@ export class Grants implements AccessTokens {
   /** Forgets what has run out. */
   async sweep(): Promise<void> {
     const now = this.#deps.clock.now();
-    const over = [...this.#grants.values()].filter((grant) => expiryOf(grant) <= now && grant.pairs.every((pair) => now >= pair.accessExpires));
+    const over = [...this.#grants.values()].filter(
+      (grant) => expiryOf(grant) <= now && grant.pairs.every((pair) => now >= pair.accessExpires),
+    );
     for (const grant of over) {
       if (this.#forget(grant) && grant.pairs.length > 0) this.#deps.onEnd(principalOf(grant).id);
     }
@@ -165,7 +189,9 @@ export class Grants implements AccessTokens {
   #markSeen(grant: Grant, pair: TokenPair): void {
     if (pair.seen) return;
     pair.seen = true;
-    this.save(grant).catch((error: unknown) => this.#deps.log.error({ error: String(error) }, "the use of a token could not be kept"));
+    this.save(grant).catch((error: unknown) =>
+      this.#deps.log.error({ error: String(error) }, "the use of a token could not be kept"),
+    );
   }
 
   #keep(grant: Grant): void {

@@ -35,12 +35,12 @@ export interface LoginDeps {
   readonly clients: Clients;
   readonly documents: ClientDocuments;
   readonly grants: Grants;
-  readonly users: () => Users;
+  readonly users: Users;
   readonly pages: Pages;
   readonly transactions: Transactions;
   readonly throttle: LoginThrottle;
   readonly documentLimit: MinuteLimit;
-  readonly cookie: () => BrowserCookie;
+  readonly cookie: BrowserCookie;
   readonly clock: Clock;
   readonly log: Log;
   readonly refreshMs: number;
@@ -84,61 +84,106 @@ export class Login {
     return await this.#answering(visitor, async () => {
       // The form's Origin is `null` (no-referrer), so this header is what tells our own page from another site's.
       const site = request.headers.get("sec-fetch-site");
-      if (site !== null && site !== "same-origin" && site !== "none") throw new Unanswerable("This form came from another web site.", "person");
+      if (site !== null && site !== "same-origin" && site !== "none")
+        throw new Unanswerable("This form came from another web site.", "person");
       const params = await readForm(request);
       const sealed = params.broken("transaction") ? undefined : params.get("transaction");
-      const login = this.#deps.transactions.open(sealed, this.#deps.cookie().read(request.headers.get("cookie")));
-      if (login === undefined) throw new Unanswerable("This login page is too old, or was opened in another browser.", "person");
+      const login = this.#deps.transactions.open(sealed, this.#deps.cookie.read(request.headers.get("cookie")));
+      if (login === undefined)
+        throw new Unanswerable("This login page is too old, or was opened in another browser.", "person");
       const client = await this.#client(login.clientId, visitor);
       if (login.redirectGiven && !matchingRedirect(login.redirectUri, client.metadata.redirect_uris)) {
-        throw new Unanswerable("The address the answer should go to is not one this app has registered.", "client", login.redirectUri);
+        throw new Unanswerable(
+          "The address the answer should go to is not one this app has registered.",
+          "client",
+          login.redirectUri,
+        );
       }
       const action = params.get("action");
       if (action === "cancel" || action === "deny") {
-        throw new Answerable(new OAuthError("access_denied", "the user did not allow it"), login.redirectUri, login.state);
+        throw new Answerable(
+          new OAuthError("access_denied", "the user did not allow it"),
+          login.redirectUri,
+          login.state,
+        );
       }
       return await this.#logIn(request, params, login, client, visitor);
     });
   }
 
-  async #logIn(request: Request, params: Params, login: LoginRequest, client: Client, visitor: Visitor): Promise<Response> {
+  async #logIn(
+    request: Request,
+    params: Params,
+    login: LoginRequest,
+    client: Client,
+    visitor: Visitor,
+  ): Promise<Response> {
     const { throttle, users, log } = this.#deps;
     const username = (params.get("username") ?? "").slice(0, MAX_NAME);
     const password = params.get("password") ?? "";
-    if (username === "" || password === "") return await this.#form(request, login, client, { status: 400, username, message: "Enter your user name and your password." });
+    if (username === "" || password === "")
+      return await this.#form(request, login, client, {
+        status: 400,
+        username,
+        message: "Enter your user name and your password.",
+      });
     const attempt = throttle.begin(username, visitor.address);
     if (attempt.again > 0) {
       log.warn({ address: visitor.address }, "logins are slowed down: too many wrong passwords");
-      return await this.#form(request, login, client, { status: 429, username, retryAfter: attempt.again, message: `Too many wrong passwords. Try again in ${duration(attempt.again)}.` });
+      return await this.#form(request, login, client, {
+        status: 429,
+        username,
+        retryAfter: attempt.again,
+        message: `Too many wrong passwords. Try again in ${duration(attempt.again)}.`,
+      });
     }
-    const known = users();
     let right: boolean;
     try {
-      right = password.length <= MAX_PASSWORD && (await known.check(username, password));
+      right = password.length <= MAX_PASSWORD && (await users.check(username, password));
     } catch (error) {
       if (!(error instanceof Overloaded)) throw error;
       if ("succeeded" in attempt) attempt.succeeded();
-      return await this.#form(request, login, client, { status: 429, username, retryAfter: 5, message: "Too many people log in at this moment. Try again." });
+      return await this.#form(request, login, client, {
+        status: 429,
+        username,
+        retryAfter: 5,
+        message: "Too many people log in at this moment. Try again.",
+      });
     }
     if (!right) {
       log.warn({ address: visitor.address, client: client.id }, "a login failed: wrong user name or password");
       return await this.#form(request, login, client, { status: 401, username, message: WRONG });
     }
     if ("succeeded" in attempt) attempt.succeeded();
-    return await this.#allow(login, client, username, known);
+    return await this.#allow(login, client, username);
   }
 
-  async #allow(login: LoginRequest, client: Client, username: string, users: Users): Promise<Response> {
-    const { grants, clock, urls, log, pages } = this.#deps;
+  async #allow(login: LoginRequest, client: Client, username: string): Promise<Response> {
+    const { grants, users, clock, urls, log, pages } = this.#deps;
     const code = await grants.begin(
-      { client: client.id, user: username, passwordMark: users.mark(username), scopes: login.scopes, audience: login.audience },
-      { expires: clock.now() + CODE_MS, redirectUri: login.redirectUri, redirectGiven: login.redirectGiven, challenge: login.challenge },
+      {
+        client: client.id,
+        user: username,
+        passwordMark: users.mark(username),
+        scopes: login.scopes,
+        audience: login.audience,
+      },
+      {
+        expires: clock.now() + CODE_MS,
+        redirectUri: login.redirectUri,
+        redirectGiven: login.redirectGiven,
+        challenge: login.challenge,
+      },
     );
     log.info({ user: username, client: client.id, name: client.metadata.client_name }, "a user allowed a client");
     const location = withAnswer(login.redirectUri, { code, state: login.state, iss: urls.issuer });
     // A page of one's own site is followed at once; a program beside the browser leaves the person looking at this tab.
     if (login.redirectUri.startsWith("https:") && !(await pages.custom("success.html"))) return redirectTo(location);
-    const html = await pages.render("success.html", { ...this.#common(client), Username: username, RedirectURL: location });
+    const html = await pages.render("success.html", {
+      ...this.#common(client),
+      Username: username,
+      RedirectURL: location,
+    });
     const headers = pageHeaders(await pages.custom("success.html"));
     // Older pages of the operator go on by a script, which may not run here.
     if (!/http-equiv=["']?refresh/i.test(html)) headers.set("Refresh", `1;url=${location}`);
@@ -147,9 +192,8 @@ export class Login {
 
   async #form(request: Request, login: LoginRequest, client: Client, shown: Shown): Promise<Response> {
     const { cookie, transactions, resources, urls, pages, refreshMs } = this.#deps;
-    const jar = cookie();
-    const known = jar.read(request.headers.get("cookie"));
-    const fresh = known === undefined ? jar.make() : undefined;
+    const known = cookie.read(request.headers.get("cookie"));
+    const fresh = known === undefined ? cookie.make() : undefined;
     const transaction = transactions.seal(login, known ?? fresh?.value ?? "");
     const data: PageData = {
       ...this.#common(client),
@@ -173,7 +217,10 @@ export class Login {
     const headers = pageHeaders(await pages.custom("authorize.html"));
     if (fresh !== undefined) headers.append("Set-Cookie", fresh.header);
     if (shown.retryAfter !== undefined) headers.set("Retry-After", String(shown.retryAfter));
-    return new Response(withTransaction(await pages.render("authorize.html", data), transaction), { status: shown.status, headers });
+    return new Response(withTransaction(await pages.render("authorize.html", data), transaction), {
+      status: shown.status,
+      headers,
+    });
   }
 
   #common(client?: Client): PageData {
@@ -185,7 +232,8 @@ export class Login {
   async #client(id: string, visitor: Visitor): Promise<Client> {
     const { clients, documents, documentLimit } = this.#deps;
     if (documents.isAddress(id)) {
-      if (documentLimit.take(visitor.address) > 0) throw new Unanswerable("Too many logins from your address. Try again in a minute.", "person");
+      if (documentLimit.take(visitor.address) > 0)
+        throw new Unanswerable("Too many logins from your address. Try again in a minute.", "person");
       return await documents.find(id);
     }
     const client = clients.find(id);
@@ -205,11 +253,19 @@ export class Login {
     } catch (error) {
       if (error instanceof Answerable) {
         const { code, message } = error.error;
-        return redirectTo(withAnswer(error.redirectUri, { error: code, error_description: message, state: error.state, iss: this.#deps.urls.issuer }));
+        return redirectTo(
+          withAnswer(error.redirectUri, {
+            error: code,
+            error_description: message,
+            state: error.state,
+            iss: this.#deps.urls.issuer,
+          }),
+        );
       }
       if (error instanceof Unanswerable) return await this.#refuse(error, visitor);
       if (error instanceof DocumentError) return await this.#refuse(new Unanswerable(error.message, "client"), visitor);
-      if (error instanceof OAuthError) return await this.#refuse(new Unanswerable(error.message, "client"), visitor, error.status);
+      if (error instanceof OAuthError)
+        return await this.#refuse(new Unanswerable(error.message, "client"), visitor, error.status);
       throw error;
     }
   }
@@ -218,14 +274,20 @@ export class Login {
   async #refuse(error: Unanswerable, visitor: Visitor, status = 400): Promise<Response> {
     const { pages, log } = this.#deps;
     const id = randomBytes(4).toString("hex");
-    log.warn({ id, address: visitor.address, redirectUri: error.redirectUri?.slice(0, 500) }, `a login was refused: ${error.message}`);
+    log.warn(
+      { id, address: visitor.address, redirectUri: error.redirectUri?.slice(0, 500) },
+      `a login was refused: ${error.message}`,
+    );
     const name: PageName = "error.html";
     const html = await pages.render(name, {
       ...this.#common(),
       ErrorMessage: error.message,
       RedirectURI: error.redirectUri,
       Advice: ADVICE[error.turn],
-      OwnerAdvice: visitor.direct && error.redirectUri !== undefined ? `You own this server? If you trust this address, add it in your configuration: "allowedRedirectURIs": [${JSON.stringify(error.redirectUri)}], and let the app register again.` : undefined,
+      OwnerAdvice:
+        visitor.direct && error.redirectUri !== undefined
+          ? `You own this server? If you trust this address, add it in your configuration: "allowedRedirectURIs": [${JSON.stringify(error.redirectUri)}], and let the app register again.`
+          : undefined,
       ErrorID: id,
     });
     return new Response(html, { status, headers: pageHeaders(await pages.custom(name)) });

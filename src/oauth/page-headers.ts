@@ -20,5 +20,8 @@ export function pageHeaders(custom: boolean): Headers {
 
 /** A redirect carries a code or an error: nobody may keep it. */
 export function redirectTo(location: string): Response {
-  return new Response(null, { status: 303, headers: { Location: location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer" } });
+  return new Response(null, {
+    status: 303,
+    headers: { Location: location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer" },
+  });
 }

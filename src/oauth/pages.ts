@@ -107,7 +107,10 @@ export class Pages {
     const message = error instanceof Error ? error.message : String(error);
     const line = /line (\d+)/i.exec(message)?.[1];
     const place = `${join(this.#directory, name)}${line === undefined ? "" : `:${line}`}`;
-    this.#log.error({ file: place }, `the login page ${place} is broken and not used: ${message.split("\n")[0]}; correct it, or make it again with --eject-templates-to`);
+    this.#log.error(
+      { file: place },
+      `the login page ${place} is broken and not used: ${message.split("\n")[0]}; correct it, or make it again with --eject-templates-to`,
+    );
   }
 }
 

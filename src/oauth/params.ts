@@ -19,7 +19,8 @@ export class Params {
 
   /** Empty means absent (RFC 6749 section 3.1). @throws OAuthError when it is repeated */
   get(name: string): string | undefined {
-    if (this.broken(name)) throw new OAuthError("invalid_request", `${name} must be sent once, with at most ${MAX_VALUE} characters`);
+    if (this.broken(name))
+      throw new OAuthError("invalid_request", `${name} must be sent once, with at most ${MAX_VALUE} characters`);
     return this.#all.get(name) || undefined;
   }
 

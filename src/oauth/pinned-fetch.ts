@@ -36,7 +36,12 @@ export async function pinnedFetch(url: URL, allowPrivate: boolean): Promise<Fetc
   return await new Promise<Fetched>((resolve, reject) => {
     const outgoing = request(
       url,
-      { lookup: pinned, signal: deadline, agent: false, headers: { Accept: "application/json", "User-Agent": "mcp-proxy" } },
+      {
+        lookup: pinned,
+        signal: deadline,
+        agent: false,
+        headers: { Accept: "application/json", "User-Agent": "mcp-proxy" },
+      },
       (response) => {
         const fail = (why: string): void => {
           reject(new Error(why));
@@ -52,17 +57,29 @@ export async function pinnedFetch(url: URL, allowPrivate: boolean): Promise<Fetc
           if (size > MAX_BYTES) return fail(`it is larger than ${MAX_BYTES / 1_024} KB`);
           chunks.push(chunk);
         });
-        response.on("end", () => resolve({ body: Buffer.concat(chunks).toString("utf8"), headers: flat(response.headers) }));
+        response.on("end", () =>
+          resolve({ body: Buffer.concat(chunks).toString("utf8"), headers: flat(response.headers) }),
+        );
         response.on("error", () => fail("the connection broke"));
       },
     );
-    outgoing.on("error", (error: NodeJS.ErrnoException) => reject(new Error(deadline.aborted ? "it did not answer in time" : `it cannot be reached (${error.code ?? "connection failed"})`)));
+    outgoing.on("error", (error: NodeJS.ErrnoException) =>
+      reject(
+        new Error(
+          deadline.aborted
+            ? "it did not answer in time"
+            : `it cannot be reached (${error.code ?? "connection failed"})`,
+        ),
+      ),
+    );
     outgoing.end();
   });
 }
 
 function flat(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string | undefined> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : value]));
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, Array.isArray(value) ? value.join(", ") : value]),
+  );
 }
 
 async function within<T>(deadline: AbortSignal, promise: Promise<T>): Promise<T> {
@@ -70,7 +87,10 @@ async function within<T>(deadline: AbortSignal, promise: Promise<T>): Promise<T>
   const abort = (): void => late.reject(new Error("its host name could not be resolved in time"));
   deadline.addEventListener("abort", abort);
   try {
-    return await Promise.race([promise.catch(() => Promise.reject(new Error("its host name cannot be resolved"))), late.promise]);
+    return await Promise.race([
+      promise.catch(() => Promise.reject(new Error("its host name cannot be resolved"))),
+      late.promise,
+    ]);
   } finally {
     deadline.removeEventListener("abort", abort);
   }

@@ -59,8 +59,10 @@ export class PublicUrls {
   /** The local path of a resource that a client names; undefined for what is not ours. */
   localPath(resource: string, host: string | null): string | undefined {
     const url = URL.parse(resource);
-    if (url === null || url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "") return undefined;
-    const bases = this.#configured === undefined ? [this.issuer, this.baseFor(host), ...this.#loopbackBases()] : [this.issuer];
+    if (url === null || url.search !== "" || url.hash !== "" || url.username !== "" || url.password !== "")
+      return undefined;
+    const bases =
+      this.#configured === undefined ? [this.issuer, this.baseFor(host), ...this.#loopbackBases()] : [this.issuer];
     const path = url.pathname.replace(/\/+$/, "");
     for (const base of bases.map((each) => new URL(each))) {
       const prefix = base.pathname.replace(/\/+$/, "");
@@ -71,7 +73,9 @@ export class PublicUrls {
   }
 
   #loopbackBases(): string[] {
-    return ["localhost", "127.0.0.1", "[::1]"].map((name) => `${this.#scheme}://${name}:${this.#port()}${this.#prefix}`);
+    return ["localhost", "127.0.0.1", "[::1]"].map(
+      (name) => `${this.#scheme}://${name}:${this.#port()}${this.#prefix}`,
+    );
   }
 }
 

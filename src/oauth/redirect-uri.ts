@@ -13,11 +13,26 @@ const OFFICIAL = [
 const OFFICIAL_FORMS = [/^https:\/\/chatgpt\.com\/connector\/oauth\/[A-Za-z0-9_-]{1,200}$/];
 /** Hosts of the https callbacks above: where `allowedIPs` is set, documents are trusted from these only. */
 export const OFFICIAL_HOSTS: readonly string[] = [
-  ...new Set(OFFICIAL.map((uri) => new URL(uri)).filter((url) => url.protocol === "https:").map((url) => url.hostname)),
+  ...new Set(
+    OFFICIAL.map((uri) => new URL(uri))
+      .filter((url) => url.protocol === "https:")
+      .map((url) => url.hostname),
+  ),
 ];
 
 const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]"]);
-const NEVER = new Set(["javascript:", "data:", "file:", "vbscript:", "blob:", "about:", "view-source:", "ws:", "wss:", "ftp:"]);
+const NEVER = new Set([
+  "javascript:",
+  "data:",
+  "file:",
+  "vbscript:",
+  "blob:",
+  "about:",
+  "view-source:",
+  "ws:",
+  "wss:",
+  "ftp:",
+]);
 const MAX_LENGTH = 2_048;
 
 export interface RedirectPolicy {
@@ -40,15 +55,19 @@ export function neverRedirect(uri: string): string | undefined {
   if (uri.length > MAX_LENGTH) return "it is too long";
   // Parsers drop or fold these; the browser would go elsewhere than the text says.
   // oxlint-disable-next-line no-control-regex -- finding them is the point
-  if (/[\u0000-\u0020\u007f-\uffff\\*]/.test(uri)) return "it holds blanks, backslashes, wildcards or characters that must be encoded";
+  if (/[\u0000-\u0020\u007f-\uffff\\*]/.test(uri))
+    return "it holds blanks, backslashes, wildcards or characters that must be encoded";
   const url = URL.parse(uri);
   if (url === null) return "it is no absolute URL";
   if (uri.includes("#")) return "it has a fragment";
   if (NEVER.has(url.protocol)) return "a browser would run it or read a file";
-  if (url.username !== "" || url.password !== "" || /^[a-z][a-z0-9+.-]*:\/\/[^/?]*@/i.test(uri)) return "it holds a user name";
-  if (url.protocol === "http:" && !isLoopbackRedirect(uri)) return "plain http is for this computer (localhost, 127.0.0.1, [::1]) only";
+  if (url.username !== "" || url.password !== "" || /^[a-z][a-z0-9+.-]*:\/\/[^/?]*@/i.test(uri))
+    return "it holds a user name";
+  if (url.protocol === "http:" && !isLoopbackRedirect(uri))
+    return "plain http is for this computer (localhost, 127.0.0.1, [::1]) only";
   // 127.1 or 0x7f000001 mean loopback to a browser; the literal form is asked for so that it can be compared.
-  if (url.protocol === "http:" && !/^http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(\/|\?|$)/.test(uri)) return "write loopback as localhost, 127.0.0.1 or [::1]";
+  if (url.protocol === "http:" && !/^http:\/\/(localhost|127\.0\.0\.1|\[::1\])(:\d+)?(\/|\?|$)/.test(uri))
+    return "write loopback as localhost, 127.0.0.1 or [::1]";
   return undefined;
 }
 

@@ -102,14 +102,18 @@ function text(input: Record<string, unknown>, name: string, max: number): string
 
 function webAddress(input: Record<string, unknown>, name: string): string | undefined {
   const value = text(input, name, MAX_URL);
-  if (value !== undefined && !/^https?:$/.test(URL.parse(value)?.protocol ?? "")) throw bad(`${name} must be an http or https URL`);
+  if (value !== undefined && !/^https?:$/.test(URL.parse(value)?.protocol ?? ""))
+    throw bad(`${name} must be an http or https URL`);
   return value;
 }
 
 function strings(input: Record<string, unknown>, name: string, max: number): string[] | undefined {
   const value = input[name];
   if (value === undefined || value === null) return undefined;
-  const fits = Array.isArray(value) && value.length <= max && value.every((each) => typeof each === "string" && each.length <= MAX_TEXT);
+  const fits =
+    Array.isArray(value) &&
+    value.length <= max &&
+    value.every((each) => typeof each === "string" && each.length <= MAX_TEXT);
   if (!fits) throw bad(`${name} must be a list of at most ${max} texts`);
   if ((value as string[]).some(hasDeceptiveCharacters)) throw bad(`${name} holds control or invisible characters`);
   return value as string[];

@@ -26,7 +26,8 @@ export class Resources {
       audiences.push([name, serverAudience(name)]);
       if (displayName !== name) this.#secret.add(serverAudience(name));
     }
-    for (const { name, options } of config.groups.values()) if (options?.oauth !== false) audiences.push([name, groupAudience(name)]);
+    for (const { name, options } of config.groups.values())
+      if (options?.oauth !== false) audiences.push([name, groupAudience(name)]);
     if (config.aggregate.enabled && audiences.length > 0) for (const end of ends) add(end || "/", EVERYTHING);
     // A configured name wins over the word `servers`.
     for (const [name, audience] of audiences) for (const end of ends) add(`/${name}${end}`, audience);

@@ -6,13 +6,14 @@ import { digest, sameText } from "./digest.ts";
 import { OAuthError } from "./errors.ts";
 import { codeUse, refreshUse } from "./grant.ts";
 import type { Grant } from "./grant.ts";
-import type { Grants, Issued } from "./grants.ts";
+import type { Grants, Issued, Lifetimes } from "./grants.ts";
 import type { Params } from "./params.ts";
 import { narrowScopes } from "./scopes.ts";
 
 export interface TokenDeps {
   readonly grants: Grants;
   readonly clock: Clock;
+  readonly lifetimes: Lifetimes;
   /** The audience of a `resource` a client names. */
   readonly audienceOf: (resource: string) => string | undefined;
 }
@@ -26,8 +27,10 @@ export async function tokenRequest(params: Params, client: Client, deps: TokenDe
   if (!(GRANT_TYPES as readonly string[]).includes(type)) {
     throw new OAuthError("unsupported_grant_type", `grant_type must be one of ${GRANT_TYPES.join(", ")}`);
   }
-  if (!client.metadata.grant_types.includes(type)) throw new OAuthError("unauthorized_client", `this client did not register for ${type}`);
-  const issued = type === "authorization_code" ? await redeem(params, client, deps) : await refresh(params, client, deps);
+  if (!client.metadata.grant_types.includes(type))
+    throw new OAuthError("unauthorized_client", `this client did not register for ${type}`);
+  const issued =
+    type === "authorization_code" ? await redeem(params, client, deps) : await refresh(params, client, deps);
   return {
     access_token: issued.access,
     token_type: "Bearer",
@@ -38,14 +41,15 @@ export async function tokenRequest(params: Params, client: Client, deps: TokenDe
 }
 
 async function redeem(params: Params, client: Client, deps: TokenDeps): Promise<Issued> {
-  const { grants, clock } = deps;
+  const { grants, clock, lifetimes } = deps;
   const invalid = (): OAuthError => new OAuthError("invalid_grant", INVALID_CODE);
   const text = params.need("code");
   const verifier = params.get("code_verifier");
   const redirectUri = params.get("redirect_uri");
   const grant = grants.named(text, "code");
   const code = grant?.code;
-  if (grant === undefined || code === undefined || grant.client !== client.id || !sameText(code.digest, digest(text))) throw invalid();
+  if (grant === undefined || code === undefined || grant.client !== client.id || !sameText(code.digest, digest(text)))
+    throw invalid();
   const use = codeUse(code, clock.now());
   if (use === "replayed") {
     await grants.end(grant, "its code was used twice, so one of the two had stolen it");
@@ -56,19 +60,28 @@ async function redeem(params: Params, client: Client, deps: TokenDeps): Promise<
   if (redirectUri === undefined ? code.redirectGiven : redirectUri !== code.redirectUri) {
     throw new OAuthError("invalid_grant", "redirect_uri is not the one the login was asked for with");
   }
-  if (verifier === undefined || !/^[A-Za-z0-9._~-]{43,128}$/.test(verifier) || !sameText(challengeOf(verifier), code.challenge)) {
+  if (
+    verifier === undefined ||
+    !/^[A-Za-z0-9._~-]{43,128}$/.test(verifier) ||
+    !sameText(challengeOf(verifier), code.challenge)
+  ) {
     throw new OAuthError("invalid_grant", "code_verifier does not fit the code_challenge of the login");
   }
   const audience = narrowAudience(params, grant.audience, deps);
   code.redeemed = clock.now();
-  const issued = grants.issue(grant, { scopes: grant.scopes, audience, refreshable: client.metadata.grant_types.includes("refresh_token") });
+  const issued = grants.issue(grant, {
+    scopes: grant.scopes,
+    audience,
+    refreshable: client.metadata.grant_types.includes("refresh_token"),
+    lifetimes,
+  });
   await grants.save(grant);
   code.redeemed = clock.now();
   return issued;
 }
 
 async function refresh(params: Params, client: Client, deps: TokenDeps): Promise<Issued> {
-  const { grants, clock } = deps;
+  const { grants, clock, lifetimes } = deps;
   const text = params.need("refresh_token");
   const scope = params.get("scope");
   const invalid = (): OAuthError => new OAuthError("invalid_grant", INVALID_REFRESH);
@@ -87,7 +100,7 @@ async function refresh(params: Params, client: Client, deps: TokenDeps): Promise
   pair.refreshed ??= now;
   pair.seen = true;
   pair.children++;
-  const issued = grants.issue(grant, { parent: pair, scopes, audience, refreshable: true });
+  const issued = grants.issue(grant, { parent: pair, scopes, audience, refreshable: true, lifetimes });
   await grants.save(grant);
   return issued;
 }

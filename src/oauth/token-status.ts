@@ -21,7 +21,13 @@ export async function revoke(params: Params, client: Client, grants: Grants): Pr
 }
 
 /** What a client may know of a token (RFC 7662): of its own, while they live; of all others nothing. */
-export function introspect(params: Params, client: Client, grants: Grants, clock: Clock, issuer: string): Record<string, unknown> {
+export function introspect(
+  params: Params,
+  client: Client,
+  grants: Grants,
+  clock: Clock,
+  issuer: string,
+): Record<string, unknown> {
   const token = params.need("token");
   for (const kind of ["access", "refresh"] as const) {
     const found = grants.find(token, kind);

@@ -31,7 +31,9 @@ export class Transactions {
   }
 
   seal(request: LoginRequest, browser: string): string {
-    return this.#sealer.seal(JSON.stringify({ ...request, until: this.#clock.now() + LIFETIME_MS, browser: digest(browser) }));
+    return this.#sealer.seal(
+      JSON.stringify({ ...request, until: this.#clock.now() + LIFETIME_MS, browser: digest(browser) }),
+    );
   }
 
   /** @returns undefined when it was not made here, for this browser, or is too old */

@@ -27,7 +27,9 @@ export class Users {
   constructor(users: ReadonlyMap<string, UserConfig>, keys: readonly Uint8Array[]) {
     this.#users = users;
     this.#keys = keys.map((key) => Buffer.from(hkdfSync("sha256", key, "", "mcp-proxy password mark", 32)));
-    const costs = [...users.values()].map(({ password }) => HASH.exec(password ?? "")?.[1]).filter((cost) => cost !== undefined);
+    const costs = [...users.values()]
+      .map(({ password }) => HASH.exec(password ?? "")?.[1])
+      .filter((cost) => cost !== undefined);
     const usual = mostFrequent(costs);
     this.#decoy = usual === undefined ? undefined : `$2b$${usual}$${NOBODY}`;
   }
@@ -68,7 +70,9 @@ export class Users {
   #mark(name: string, key: Buffer | undefined): string | undefined {
     const password = this.#users.get(name)?.password;
     if (password === undefined || key === undefined) return undefined;
-    return createHmac("sha256", key).update(JSON.stringify([name, password])).digest("base64url");
+    return createHmac("sha256", key)
+      .update(JSON.stringify([name, password]))
+      .digest("base64url");
   }
 
   async #verify(password: string, hash: string): Promise<boolean> {

@@ -15,7 +15,7 @@ export const CARRIED: Capabilities = Object.freeze({
 export function canAnswer(capabilities: Capabilities, question: Message): boolean {
   switch (question.method) {
     case "sampling/createMessage":
-      return capabilities["sampling"] !== undefined;
+      return canSample(capabilities["sampling"], question);
     case "roots/list":
       return capabilities["roots"] !== undefined;
     case "elicitation/create":
@@ -23,6 +23,13 @@ export function canAnswer(capabilities: Capabilities, question: Message): boolea
     default:
       return true;
   }
+}
+
+/** Tools in a sampling request need a declaration of their own. */
+function canSample(declared: unknown, question: Message): boolean {
+  if (typeof declared !== "object" || declared === null) return false;
+  const withTools = question.param("tools") !== undefined || question.param("toolChoice") !== undefined;
+  return !withTools || "tools" in declared;
 }
 
 /** `{}` means form, as it did before there were modes. */

@@ -73,7 +73,7 @@ export function skipValue(text: string, at: number): number {
     return end > at ? end : -1;
   }
   let depth = 0;
-  for (let i = at; i < text.length; ) {
+  for (let i = at; i < text.length;) {
     const code = text.charCodeAt(i);
     if (code === QUOTE) {
       i = skipString(text, i);

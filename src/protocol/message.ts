@@ -1,4 +1,4 @@
-import { isJSON, members, oneLine, skipSpace, skipValue, splice } from "./json.ts";
+import { endOfObject, isJSON, members, oneLine, skipSpace, skipValue, splice } from "./json.ts";
 import type { Edit, Member, Span } from "./json.ts";
 
 export type MessageKind = "request" | "notification" | "response";
@@ -23,6 +23,7 @@ export class Message {
   readonly result: Span | undefined;
   readonly error: Span | undefined;
   #paramMembers: readonly Member[] | undefined;
+  #metaMembers: readonly Member[] | undefined;
 
   private constructor(
     text: string,
@@ -58,6 +59,7 @@ export class Message {
       if (text.charCodeAt(start) !== 123 && skipValue(text, start) !== -1) return "a message is a JSON object";
       throw new SyntaxError("not JSON");
     }
+    if (skipSpace(text, endOfObject(text, start, top)) !== text.length) throw new SyntaxError("not JSON");
     let jsonrpc: Span | undefined;
     let id: Span | undefined;
     let method: Span | undefined;
@@ -129,10 +131,18 @@ export class Message {
     return span === undefined ? undefined : stringAt(this.text, span);
   }
 
-  /** Place of a member of `params._meta`. */
+  /** The members of `params._meta`. */
+  get metaMembers(): readonly Member[] {
+    if (this.#metaMembers === undefined) {
+      const meta = this.param("_meta");
+      this.#metaMembers = meta === undefined ? [] : (members(this.text, meta.start) ?? []);
+    }
+    return this.#metaMembers;
+  }
+
+  /** Place of a member of `params._meta`; of duplicates the last. */
   meta(key: string): Member | undefined {
-    const meta = this.param("_meta");
-    return meta === undefined ? undefined : members(this.text, meta.start)?.findLast((member) => member.key === key);
+    return this.metaMembers.findLast((member) => member.key === key);
   }
 
   slice(span: Span): string {
@@ -164,7 +174,9 @@ export class Message {
   /** The parsed params, for the few messages the proxy answers itself. */
   parsedParams(): Record<string, unknown> {
     const value: unknown = this.params === undefined ? {} : JSON.parse(this.slice(this.params));
-    return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+    return typeof value === "object" && value !== null && !Array.isArray(value)
+      ? (value as Record<string, unknown>)
+      : {};
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ToolFilter } from "../config/config.ts";
+import type { ServerConfig, ToolFilter } from "../config/config.ts";
 import { allowsTool, filterToolList } from "../policy/tool-filter.ts";
 import { find, splice } from "../protocol/json.ts";
 import { ErrorCode, errorText, resultText } from "../protocol/errors.ts";
@@ -15,14 +15,19 @@ const OWN_TO_THE_LINK = new Set(["notifications/initialized"]);
 
 /** A URL that serves one upstream. */
 export class ServerEndpoint {
-  readonly name: string;
+  readonly config: ServerConfig;
   readonly switchboard: Switchboard;
   readonly #filter: ToolFilter | undefined;
 
-  constructor(switchboard: Switchboard) {
-    this.name = switchboard.config.name;
+  /** @param config may be newer than the switchboard's, where the connections need not be made again */
+  constructor(config: ServerConfig, switchboard: Switchboard) {
+    this.config = config;
     this.switchboard = switchboard;
-    this.#filter = switchboard.config.toolFilter;
+    this.#filter = config.toolFilter;
+  }
+
+  get name(): string {
+    return this.config.name;
   }
 
   /**
@@ -32,7 +37,11 @@ export class ServerEndpoint {
   async initialize(message: Message, session: Session, caller: Caller): Promise<string> {
     const { text } = await this.switchboard.introduce(session, caller);
     const version = find(text, 0, "protocolVersion");
-    const edit = { start: version?.start ?? 0, end: version?.end ?? 0, text: JSON.stringify(session.client.protocolVersion) };
+    const edit = {
+      start: version?.start ?? 0,
+      end: version?.end ?? 0,
+      text: JSON.stringify(session.client.protocolVersion),
+    };
     return resultText(message.id ?? "null", splice(text, [edit]));
   }
 
@@ -60,7 +69,9 @@ export class ServerEndpoint {
     if (this.#filter !== undefined && !method.startsWith("notifications/")) return;
     if (method === "notifications/cancelled") {
       const span = message.param("requestId");
-      return span === undefined ? undefined : session?.exchange(message.slice(span))?.cancel(message.stringParam("reason"));
+      return span === undefined
+        ? undefined
+        : session?.exchange(message.slice(span))?.cancel(message.stringParam("reason"));
     }
     if (method === "notifications/progress") return session?.progress(message);
     if (session === undefined) return;
@@ -75,8 +86,14 @@ export class ServerEndpoint {
 
   /** A session was made again from its id: what lists it may have missed is not known, so it is told to look. */
   restored(session: Session): void {
-    const capabilities = this.switchboard.upstream.introduction?.capabilities ?? {};
-    session.listChanged(["tools", "prompts", "resources"].filter((kind) => capabilities[kind] !== undefined));
+    const { upstream } = this.switchboard;
+    const tell = (): void => {
+      const capabilities = upstream.introduction?.capabilities ?? {};
+      session.listChanged(["tools", "prompts", "resources"].filter((kind) => capabilities[kind] !== undefined));
+    };
+    if (upstream.introduction !== undefined) return tell();
+    // Right after a start the server may still be starting.
+    void this.switchboard.comesUp().then((up) => (up ? tell() : undefined));
   }
 
   /** On a connection of several the roots are nobody's: the server would take one client's folders for all. */
@@ -85,7 +102,13 @@ export class ServerEndpoint {
     return line.carriesRoots && (line.exclusive !== undefined || line.only(session));
   }
 
-  #relay(message: Message, caller: Caller, session: Session | undefined, reply: Reply, hooks?: ExchangeHooks): Exchange {
+  #relay(
+    message: Message,
+    caller: Caller,
+    session: Session | undefined,
+    reply: Reply,
+    hooks?: ExchangeHooks,
+  ): Exchange {
     return this.switchboard.relay({ message, caller, session, reply, ...(hooks === undefined ? {} : { hooks }) });
   }
 
@@ -103,12 +126,10 @@ export class ServerEndpoint {
     const filter = this.#filter;
     if (filter === undefined) return this.#relay(message, caller, session, reply);
     const tool = message.stringParam("name");
-    // A server that ignores the case of keys would take another name than the one that is checked here.
-    const names = message.paramMembers.filter((member) => member.key.toLowerCase() === "name").length;
     const refuse = (): undefined => {
       reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Unknown tool: ${tool ?? ""}`));
     };
-    if (tool === undefined || names !== 1 || !allowsTool(filter, tool)) return refuse();
+    if (tool === undefined || !allowsTool(filter, tool)) return refuse();
     const offered = this.switchboard.offers(tool, caller, session);
     if (offered === true) return this.#relay(message, caller, session, reply);
     if (offered === false) return refuse();
@@ -123,7 +144,8 @@ export class ServerEndpoint {
     session.logRank = rank;
     const span = message.param("level");
     const most = this.switchboard.lineOf(session, caller).mostVerboseWith(rank, session);
-    const upward = most === rank || span === undefined ? message : message.with({ ...span, text: `"${levelName(most)}"` });
+    const upward =
+      most === rank || span === undefined ? message : message.with({ ...span, text: `"${levelName(most)}"` });
     const ended = (succeeded: boolean): void => {
       if (!succeeded) session.logRank = before;
     };
@@ -135,9 +157,9 @@ export class ServerEndpoint {
     if (session === undefined || uri === undefined) return this.#relay(message, caller, session, reply);
     const { subscriptions } = this.switchboard.lineOf(session, caller);
     // Before it is sent: the first update may come before the answer.
-    subscriptions.add(uri, session);
+    const first = subscriptions.add(uri, session);
     const ended = (succeeded: boolean): void => {
-      if (!succeeded) subscriptions.remove(uri, session);
+      if (!succeeded && first) subscriptions.remove(uri, session);
     };
     return this.#relay(message, caller, session, reply, { ended });
   }

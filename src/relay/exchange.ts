@@ -46,6 +46,7 @@ export class Exchange implements Pending {
     const token = request.meta("progressToken");
     this.progressToken = token === undefined ? undefined : request.slice(token);
     session?.exchangeOpened(this);
+    line.began();
   }
 
   get paused(): boolean {
@@ -78,7 +79,9 @@ export class Exchange implements Pending {
   }
 
   related(message: Message): void {
-    if (message.kind === "request") return this.#line.question(message, this);
+    if (message.kind === "request") {
+      return this.#connection === undefined ? undefined : this.#line.question(message, this, this.#connection);
+    }
     if (message.method === "notifications/progress") {
       const token = message.param("progressToken");
       if (token === undefined || this.progressToken === undefined) return;
@@ -127,6 +130,7 @@ export class Exchange implements Pending {
     this.#over = true;
     this.session?.exchangeClosed(this);
     this.#line.closedExchange(this);
+    this.#line.over();
     this.#hooks.ended?.(succeeded);
   }
 }

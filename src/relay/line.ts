@@ -1,3 +1,4 @@
+import { LRUCache } from "lru-cache";
 import { canAnswer } from "../protocol/capabilities.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import { DEFAULT_RANK, levelName, levelRank } from "../protocol/log-levels.ts";
@@ -17,6 +18,9 @@ import { Subscriptions } from "./subscriptions.ts";
  */
 const FOREIGN_TRACE_MS = 60_000;
 
+/** Elicitations at URLs that are remembered; nobody may ever finish them. */
+const MAX_ELICITATIONS = 1_000;
+
 const LIST_KINDS = ["tools", "prompts", "resources"];
 
 /** What a line needs from the switchboard it belongs to. */
@@ -28,6 +32,9 @@ export interface LineOwner {
   describe(fault: Fault, caller: Caller): Description;
   /** Nobody uses the line any more. */
   abandoned(line: Line): void;
+  /** An exchange began, or ended. */
+  began(): void;
+  over(): void;
 }
 
 /** A fault in words for one caller. */
@@ -57,6 +64,8 @@ export class Line {
   readonly #seen = new Map<string, number>();
   /** Questions passed on, by the server's raw id. */
   readonly #passed = new Map<string, { session: Session; id: number }>();
+  /** Whom the elicitations at URLs were put to, by the server's id for them. */
+  readonly #elicitations = new LRUCache<string, Session>({ max: MAX_ELICITATIONS });
   #connection: Connection | undefined;
   #usable = false;
   #lastUsed: number;
@@ -83,7 +92,7 @@ export class Line {
   attach(connection: Connection): ConnectionListener {
     this.#connection = connection;
     return {
-      outside: (message) => this.#outside(message),
+      outside: (message) => this.#outside(message, connection),
       closed: () => this.#closed(connection),
       noise: () => undefined,
     };
@@ -117,9 +126,23 @@ export class Line {
     else this.streamsChanged();
   }
 
+  /** Lets go of all sessions, without a word to the server. */
+  dismiss(): void {
+    for (const session of this.#sessions) session.part(this);
+    this.#sessions.clear();
+  }
+
   /** A session opened its first stream or closed its last one. */
   streamsChanged(): void {
     if (this.#usable) this.#connection?.listen(this.exclusive?.hasStream ?? true);
+  }
+
+  began(): void {
+    this.#owner.began();
+  }
+
+  over(): void {
+    this.#owner.over();
   }
 
   opened(exchange: Exchange): void {
@@ -143,15 +166,14 @@ export class Line {
     return this.#owner.describe(fault, caller);
   }
 
-  #outside(message: Message): void {
-    if (message.kind === "request") this.question(message, undefined);
+  #outside(message: Message, connection: Connection): void {
+    if (message.kind === "request") this.question(message, undefined, connection);
     else this.notification(message, undefined);
   }
 
   /** A request of the server, from the stream of an exchange or from nowhere in particular. */
-  question(message: Message, exchange: Exchange | undefined): void {
-    const connection = this.#connection;
-    if (connection === undefined || message.id === undefined) return;
+  question(message: Message, exchange: Exchange | undefined, connection: Connection): void {
+    if (message.id === undefined) return;
     this.#owner.asked();
     const target = exchange === undefined ? this.#target() : targetOf(exchange);
     if (target === undefined) return connection.send(this.#refusal(message));
@@ -171,11 +193,13 @@ export class Line {
       return connection.send(errorText(message.id, ErrorCode.server, "the client has too many open questions"));
     }
     this.#passed.set(message.id, { session: target.session, id });
+    const elicitation = message.stringParam("elicitationId");
+    if (elicitation !== undefined) this.#elicitations.set(elicitation, target.session);
   }
 
   /** A client's answer to a question, or its progress on it, already with the server's id or token. */
   answered(question: Question, text: string): void {
-    if (question.connection === this.#connection) question.connection.send(text);
+    question.connection.send(text);
   }
 
   questionClosed(question: Question): void {
@@ -196,8 +220,7 @@ export class Line {
         return;
       }
       case "notifications/elicitation/complete":
-        // Names a question of one client by an id only the server knows: on a shared line nobody can tell whose.
-        return exchange === undefined ? this.exclusive?.push(message.text) : exchange.push(message.text);
+        return this.#elicitationCompleted(message, exchange);
       default:
         if (exchange !== undefined && !isForAll(message)) return exchange.push(message.text);
         for (const session of this.#sessions) session.push(message.text);
@@ -235,6 +258,15 @@ export class Line {
     let most = -1;
     for (const { logRank } of this.#sessions) if (logRank !== -1 && (most === -1 || logRank < most)) most = logRank;
     return most;
+  }
+
+  /** Somebody finished at a URL. The notification names the question only, so it goes to the client that was asked it. */
+  #elicitationCompleted(message: Message, exchange: Exchange | undefined): void {
+    const id = message.stringParam("elicitationId") ?? "";
+    const asked = this.#elicitations.get(id);
+    this.#elicitations.delete(id);
+    if (exchange !== undefined) exchange.push(message.text);
+    else (asked ?? this.exclusive)?.push(message.text);
   }
 
   #log(message: Message, exchange: Exchange | undefined): void {
@@ -292,9 +324,7 @@ export class Line {
     const span = message.param("requestId");
     if (span === undefined) return;
     const passed = this.#passed.get(message.slice(span));
-    passed?.session.withdraw(passed.id, (id) =>
-      message.edited({ start: span.start, end: span.end, text: String(id) }),
-    );
+    passed?.session.withdraw(passed.id, (id) => message.edited({ start: span.start, end: span.end, text: String(id) }));
   }
 
   #trace(principal: string): void {

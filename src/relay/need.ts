@@ -54,8 +54,13 @@ export function carriedHeaders(server: ServerConfig, caller: Caller): Carried | 
 }
 
 /** Whose connection it is: `""` everybody's, else a part of the key. `exclusive` when one session has it for itself. */
-export function ownerOf(server: ServerConfig, caller: Caller, session: Session | undefined): { key: string; exclusive: boolean } {
-  const mine = session === undefined ? { key: "", exclusive: false } : { key: `session ${session.id}`, exclusive: true };
+export function ownerOf(
+  server: ServerConfig,
+  caller: Caller,
+  session: Session | undefined,
+): { key: string; exclusive: boolean } {
+  const mine =
+    session === undefined ? { key: "", exclusive: false } : { key: `session ${session.id}`, exclusive: true };
   switch (server.isolation) {
     case "shared":
       return { key: "", exclusive: false };

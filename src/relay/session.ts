@@ -67,14 +67,18 @@ export class Session {
     return this.#streams.length > 0;
   }
 
+  get streamCount(): number {
+    return this.#streams.length;
+  }
+
   join(line: Line): void {
     if (this.#ended || this.#lines.has(line)) return;
     this.#lines.add(line);
     line.join(this);
   }
 
-  get lines(): ReadonlySet<Line> {
-    return this.#lines;
+  part(line: Line): void {
+    this.#lines.delete(line);
   }
 
   exchangeOpened(exchange: Exchange): void {
@@ -160,7 +164,10 @@ export class Session {
     const span = message.param("progressToken");
     const question = span === undefined ? undefined : this.#questions.get(Number(message.slice(span)));
     if (span === undefined || question?.progressToken === undefined) return;
-    question.line.answered(question, message.edited({ start: span.start, end: span.end, text: question.progressToken }));
+    question.line.answered(
+      question,
+      message.edited({ start: span.start, end: span.end, text: question.progressToken }),
+    );
   }
 
   /** Forgets the questions of a connection that is gone. */
@@ -174,7 +181,10 @@ export class Session {
     for (const id of [...this.#questions.keys()]) {
       const question = this.#takeQuestion(id);
       if (question === undefined) continue;
-      question.line.answered(question, errorText(question.serverId, ErrorCode.server, "the client's session has ended"));
+      question.line.answered(
+        question,
+        errorText(question.serverId, ErrorCode.server, "the client's session has ended"),
+      );
     }
     for (const exchange of [...this.#exchanges.values()]) exchange.cancel("the client's session has ended");
     this.#ended = true;

@@ -35,7 +35,7 @@ export class Sessions {
   readonly #sealer: Sealer;
   readonly #clock: Clock;
   readonly #random: () => number;
-  readonly #limits: SessionLimits;
+  #limits: SessionLimits;
   readonly #live = new Map<string, { session: Session; endpoint: string; made: number }>();
   readonly #ended: LRUCache<string, true>;
 
@@ -49,6 +49,13 @@ export class Sessions {
 
   get size(): number {
     return this.#live.size;
+  }
+
+  /** Streams that are open for what belongs to no request. */
+  get streams(): number {
+    let open = 0;
+    for (const { session } of this.#live.values()) open += session.streamCount;
+    return open;
   }
 
   create(endpoint: string, principal: Principal, client: Client, ownChild: boolean): Session {
@@ -105,6 +112,25 @@ export class Sessions {
     session.end();
   }
 
+  /** Takes new limits over; sessions that are too old by them go at the next look. */
+  limit(limits: SessionLimits): void {
+    this.#limits = limits;
+  }
+
+  /** Drops the sessions of an endpoint from memory; their ids stay good, should it come back. */
+  drop(endpoint: string): void {
+    for (const [id, entry] of this.#live) {
+      if (entry.endpoint !== endpoint) continue;
+      this.#live.delete(id);
+      entry.session.end();
+    }
+  }
+
+  /** The sessions of an endpoint that are in memory. */
+  *of(endpoint: string): Iterable<Session> {
+    for (const entry of this.#live.values()) if (entry.endpoint === endpoint) yield entry.session;
+  }
+
   /** Ends all, on the way out; their ids stay good. */
   close(): void {
     for (const { session } of this.#live.values()) session.end();
@@ -155,7 +181,9 @@ export class Sessions {
     };
     const sealed = this.#sealer.seal(JSON.stringify(whole));
     if (sealed.length <= MAX_SEALED_CHARACTERS) return sealed;
-    return this.#sealer.seal(JSON.stringify({ ...whole, i: briefInfo(client.info), c: briefCapabilities(client.capabilities) }));
+    return this.#sealer.seal(
+      JSON.stringify({ ...whole, i: briefInfo(client.info), c: briefCapabilities(client.capabilities) }),
+    );
   }
 }
 

@@ -4,10 +4,13 @@ import type { Session } from "./session.ts";
 export class Subscriptions {
   readonly #byUri = new Map<string, Set<Session>>();
 
-  add(uri: string, session: Session): void {
-    const sessions = this.#byUri.get(uri);
-    if (sessions === undefined) this.#byUri.set(uri, new Set([session]));
-    else sessions.add(session);
+  /** @returns whether the session did not have it before */
+  add(uri: string, session: Session): boolean {
+    const sessions = this.#byUri.get(uri) ?? new Set();
+    const known = sessions.has(session);
+    sessions.add(session);
+    this.#byUri.set(uri, sessions);
+    return !known;
   }
 
   /** @returns whether somebody else still wants it */
@@ -35,7 +38,8 @@ export class Subscriptions {
   of(uri: string): Set<Session> {
     const sessions = new Set(this.#byUri.get(uri));
     for (const [whole, subscribers] of this.#byUri) {
-      if (uri.startsWith(whole.endsWith("/") ? whole : `${whole}/`)) for (const session of subscribers) sessions.add(session);
+      if (uri.startsWith(whole.endsWith("/") ? whole : `${whole}/`))
+        for (const session of subscribers) sessions.add(session);
     }
     return sessions;
   }

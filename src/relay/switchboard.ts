@@ -2,6 +2,7 @@ import type { ServerConfig } from "../config/config.ts";
 import { answersQuestions } from "../protocol/capabilities.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
+import type { Log } from "../telemetry/log.ts";
 import type { Connection, ConnectionListener, Introduction } from "../upstream/connection.ts";
 import { readTools } from "../upstream/catalogue.ts";
 import { Fault } from "../upstream/fault.ts";
@@ -15,6 +16,9 @@ import type { Description, LineOwner } from "./line.ts";
 import { carriedHeaders, ownDeclaration, ownerOf, sharedNeed } from "./need.ts";
 import type { Identity } from "./need.ts";
 import type { Session } from "./session.ts";
+
+/** How long a connection made for a user or a header's value is kept warm for the next session, or the next request. */
+const GRACE_MS = 60_000;
 
 /** One request to be relayed, and where its answer goes. */
 export interface Call {
@@ -30,17 +34,22 @@ export class Switchboard implements UpstreamListener, LineOwner {
   readonly upstream: Upstream;
   readonly clock: Clock;
   readonly #identity: Identity;
+  readonly #log: Log;
   readonly #lines = new Map<string, Line>();
   readonly #shared: Line;
   readonly #takesHeaders: boolean;
   /** Whether callers can have connections that differ at all; where not, there is nothing to find out per request. */
   readonly #always: Line | undefined;
   #hasAsked = false;
+  #inFlight = 0;
+  #quiet: (() => void)[] = [];
   #requests = 0;
+  #lastActivity: number | undefined;
 
   constructor(config: ServerConfig, identity: Identity, deps: UpstreamDeps) {
     const need = sharedNeed(config, identity);
     this.clock = deps.clock;
+    this.#log = deps.log;
     this.#identity = identity;
     this.upstream = new Upstream(config, need, this, deps);
     this.#shared = new Line(need, undefined, this);
@@ -59,6 +68,11 @@ export class Switchboard implements UpstreamListener, LineOwner {
     return this.#requests;
   }
 
+  /** When the last request was relayed, in milliseconds since the epoch. */
+  get lastActivity(): number | undefined {
+    return this.#lastActivity;
+  }
+
   /** Whether a new session gets a child of its own in `auto` isolation: once the server is known to ask questions. */
   givesOwnChild(client: Client): boolean {
     return this.config.target.kind === "stdio" && this.#hasAsked && answersQuestions(client.capabilities);
@@ -67,6 +81,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
   /** Relays a request; whatever happens, the reply hears of it. */
   relay(call: Call): Exchange {
     this.#requests++;
+    this.#lastActivity = this.clock.now();
     const line = this.#lineFor(call.caller, call.session);
     return this.#open(new Exchange(line, call.message, call.caller, call.session, call.reply, call.hooks), line);
   }
@@ -140,6 +155,33 @@ export class Switchboard implements UpstreamListener, LineOwner {
     this.#hasAsked = true;
   }
 
+  began(): void {
+    this.#inFlight++;
+  }
+
+  over(): void {
+    if (--this.#inFlight > 0) return;
+    for (const resolve of this.#quiet.splice(0)) resolve();
+  }
+
+  /** Exchanges in flight. */
+  get open(): number {
+    return this.#inFlight;
+  }
+
+  /** Waits for the shared connection; false when it did not come up. */
+  comesUp(): Promise<boolean> {
+    return this.upstream.acquire(this.#shared.need).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** Resolves when no exchange is in flight. */
+  quiet(): Promise<void> {
+    return this.#inFlight === 0 ? Promise.resolve() : new Promise((resolve) => this.#quiet.push(resolve));
+  }
+
   retry(exchange: Exchange, lost: Connection, fault: Fault): void {
     const line = this.#lineFor(exchange.caller, exchange.session);
     if (fault.code === "upstream.session_lost") this.upstream.replace(line.key, lost);
@@ -158,15 +200,31 @@ export class Switchboard implements UpstreamListener, LineOwner {
     if (line.exclusive !== undefined) this.#release(line);
   }
 
+  /** Ends the upstream; sessions that were on its lines live on without them. */
+  async stop(): Promise<void> {
+    for (const line of this.#lines.values()) line.dismiss();
+    await this.upstream.stop();
+  }
+
   /** Ends connections that were made for somebody and that nobody has used for a while. */
-  sweep(idleMs: number): void {
-    const before = this.clock.now() - idleMs;
+  sweep(): void {
+    this.#releaseIdle(this.clock.now() - GRACE_MS);
+  }
+
+  #makeRoom(): void {
+    this.#releaseIdle(this.clock.now());
+    // The one that nobody is on was started for the catalogue, which is known by now.
+    if (this.upstream.atCapacity && this.#shared.idle && this.#takesHeaders) void this.upstream.rest();
+  }
+
+  #releaseIdle(unusedSince: number): void {
     for (const line of this.#lines.values()) {
-      if (line.key !== "" && line.idle && line.lastUsed <= before) this.#release(line);
+      if (line.key !== "" && line.idle && line.lastUsed <= unusedSince) this.#release(line);
     }
   }
 
   #release(line: Line): void {
+    this.#log.debug({ server: this.config.displayName }, "a connection that nobody uses is closed");
     this.#lines.delete(line.key);
     this.upstream.release(line.key);
   }
@@ -207,6 +265,8 @@ export class Switchboard implements UpstreamListener, LineOwner {
     const key = carried === undefined ? owner.key : `${owner.key} ${carried.key}`;
     let line = this.#lines.get(key);
     if (line === undefined) {
+      // A process that is only kept warm must not cost somebody else his place.
+      if (this.upstream.atCapacity) this.#makeRoom();
       line = this.#makeLine(key, owner.exclusive ? session : undefined, carried);
       this.#lines.set(key, line);
     }

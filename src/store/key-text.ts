@@ -6,10 +6,15 @@ import type { StateKey } from "./state-store.ts";
  */
 export function keyText(key: StateKey): string {
   // oxlint-disable-next-line no-control-regex -- it is the separator
-  return key.map((part) => `${part.replaceAll(/[\u0000\u0001]/g, (c) => (c === "\u0000" ? "\u0001a" : "\u0001b"))}\u0000`).join("");
+  return key
+    .map((part) => `${part.replaceAll(/[\u0000\u0001]/g, (c) => (c === "\u0000" ? "\u0001a" : "\u0001b"))}\u0000`)
+    .join("");
 }
 
 export function keyOf(text: string): StateKey {
   const parts = text.slice(0, -1).split("\u0000");
-  return parts.map((part) => part.replaceAll("\u0001a", "\u0000").replaceAll("\u0001b", "\u0001")) as [string, ...string[]];
+  return parts.map((part) => part.replaceAll("\u0001a", "\u0000").replaceAll("\u0001b", "\u0001")) as [
+    string,
+    ...string[],
+  ];
 }

@@ -24,7 +24,9 @@ export class Sealer {
   seal(text: string): string {
     const nonce = randomBytes(NONCE_BYTES);
     const cipher = createCipheriv("aes-256-gcm", this.#sealing, nonce);
-    return Buffer.concat([nonce, cipher.update(text, "utf8"), cipher.final(), cipher.getAuthTag()]).toString("base64url");
+    return Buffer.concat([nonce, cipher.update(text, "utf8"), cipher.final(), cipher.getAuthTag()]).toString(
+      "base64url",
+    );
   }
 
   /** The text, or undefined when it was not sealed here, for this purpose, or was changed. */

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 const KEY_BYTES = 32;
@@ -17,9 +17,14 @@ export interface SealingKeys {
  * @param oldSecret value of MCP_PROXY_SECRET_OLD, which still opens
  * @throws Error when a secret is given and is not 32 bytes in base64
  */
-export function loadSealingKeys(secret: string | undefined, oldSecret: string | undefined, directory: string): SealingKeys {
+export function loadSealingKeys(
+  secret: string | undefined,
+  oldSecret: string | undefined,
+  directory: string,
+): SealingKeys {
   const old = oldSecret === undefined || oldSecret === "" ? [] : [decode(oldSecret, "MCP_PROXY_SECRET_OLD")];
-  if (secret !== undefined && secret !== "") return { keys: [decode(secret, "MCP_PROXY_SECRET"), ...old], warning: undefined };
+  if (secret !== undefined && secret !== "")
+    return { keys: [decode(secret, "MCP_PROXY_SECRET"), ...old], warning: undefined };
   const file = join(directory, "secret.key");
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
@@ -42,6 +47,8 @@ function readOrMake(file: string): Uint8Array {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   }
+  // A key that others can read lets them make sessions; one that was copied here may be open.
+  chmodSync(file, 0o600);
   const key = Buffer.from(readFileSync(file, "utf8").trim(), "base64");
   if (key.length !== KEY_BYTES) throw new Error("the file does not hold 32 bytes in base64");
   return key;

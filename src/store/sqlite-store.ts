@@ -40,7 +40,9 @@ export class SqliteStore implements StateStore {
       return SqliteStore.#open(directory, clock);
     } catch (error) {
       if (error instanceof StoreUnusable) throw error;
-      throw new StoreUnusable(`the logins cannot be kept in ${directory}: ${error instanceof Error ? error.message : String(error)} (oauth2.persistenceDir)`);
+      throw new StoreUnusable(
+        `the logins cannot be kept in ${directory}: ${error instanceof Error ? error.message : String(error)} (oauth2.persistenceDir)`,
+      );
     }
   }
 
@@ -55,7 +57,10 @@ export class SqliteStore implements StateStore {
     try {
       database = openDatabase(file);
     } catch (error) {
-      if (isBusy(error)) throw new StoreUnusable(`another mcp-proxy keeps its logins in ${directory}: stop it, or give this one a directory of its own (oauth2.persistenceDir)`);
+      if (isBusy(error))
+        throw new StoreUnusable(
+          `another mcp-proxy keeps its logins in ${directory}: stop it, or give this one a directory of its own (oauth2.persistenceDir)`,
+        );
       if (!isDamage(error)) throw error;
       damaged = `${file}.damaged-${new Date(clock.now()).toISOString().replaceAll(/[:.]/g, "-")}`;
       renameSync(file, damaged);
@@ -82,7 +87,9 @@ export class SqliteStore implements StateStore {
 
   async set(key: StateKey, value: string, expiresAt?: number): Promise<void> {
     this.#database
-      .query("INSERT INTO state (key, value, expires) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET value = ?2, expires = ?3")
+      .query(
+        "INSERT INTO state (key, value, expires) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET value = ?2, expires = ?3",
+      )
       .run(keyText(key), value, expiresAt ?? null);
     await this.#durable();
   }
@@ -94,7 +101,9 @@ export class SqliteStore implements StateStore {
 
   async take(key: StateKey): Promise<string | undefined> {
     const row = this.#database
-      .query<Row & { expires: number | null }, [string]>("DELETE FROM state WHERE key = ?1 RETURNING key, value, expires")
+      .query<Row & { expires: number | null }, [string]>(
+        "DELETE FROM state WHERE key = ?1 RETURNING key, value, expires",
+      )
       .get(keyText(key));
     await this.#durable();
     return row === null || (row.expires !== null && row.expires <= this.#clock.now()) ? undefined : row.value;
@@ -158,11 +167,15 @@ function openDatabase(file: string): Database {
     database.run("PRAGMA synchronous = NORMAL");
     const version = database.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
     if (version > SCHEMA_VERSION) {
-      throw new Error(`${file} was written by a newer version of mcp-proxy (schema ${version}); use that one, or another persistenceDir`);
+      throw new Error(
+        `${file} was written by a newer version of mcp-proxy (schema ${version}); use that one, or another persistenceDir`,
+      );
     }
     const health = database.query<{ quick_check: string }, []>("PRAGMA quick_check").get()?.quick_check;
     if (health !== "ok") throw Object.assign(new Error(`damaged: ${health}`), { code: "SQLITE_CORRUPT" });
-    database.run("CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires INTEGER) WITHOUT ROWID");
+    database.run(
+      "CREATE TABLE IF NOT EXISTS state (key TEXT PRIMARY KEY, value TEXT NOT NULL, expires INTEGER) WITHOUT ROWID",
+    );
     database.run("CREATE INDEX IF NOT EXISTS state_expires ON state (expires) WHERE expires IS NOT NULL");
     database.run(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     return database;

@@ -54,6 +54,7 @@ export class Connection {
   readonly #timeoutMs: number;
   readonly #entries = new Map<number, Entry>();
   #listener: ConnectionListener | undefined;
+  #idle: (() => void)[] = [];
   #nextId = 1;
   #introduction: Introduction | undefined;
   #closed = false;
@@ -151,9 +152,14 @@ export class Connection {
     if (!this.#closed) this.#wire.listen(on);
   }
 
+  /** Resolves when no request is open. */
+  idle(): Promise<void> {
+    return this.#entries.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
   /** Gives up a request: the server is told, and nobody hears of it again. */
   cancel(id: number, reason?: string): void {
-    if (!this.#entries.delete(id) || this.#closed) return;
+    if (!this.#take(id) || this.#closed) return;
     this.#wire.send(
       notificationText("notifications/cancelled", { requestId: id, ...(reason === undefined ? {} : { reason }) }),
     );
@@ -199,16 +205,14 @@ export class Connection {
   }
 
   #failed(id: number, fault: Fault): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) return;
-    this.#entries.delete(id);
-    entry.pending.failed(fault);
+    this.#take(id)?.pending.failed(fault);
   }
 
   #ended(fault: Fault | undefined): void {
     this.#closed = true;
     const entries = [...this.#entries.values()];
     this.#entries.clear();
+    for (const resolve of this.#idle.splice(0)) resolve();
     const reason = fault ?? new Fault("upstream.stopped", "the connection to the server was closed");
     for (const entry of entries) entry.pending.failed(reason);
     this.#listener?.closed(fault);
@@ -231,10 +235,14 @@ export class Connection {
 
   #answered(message: Message): void {
     const id = Number(message.id);
+    this.#take(id)?.pending.answered(message);
+  }
+
+  #take(id: number): Entry | undefined {
     const entry = this.#entries.get(id);
-    if (entry === undefined) return;
     this.#entries.delete(id);
-    entry.pending.answered(message);
+    if (this.#entries.size === 0 && this.#idle.length > 0) for (const resolve of this.#idle.splice(0)) resolve();
+    return entry;
   }
 
   #deadline(): number {

@@ -96,7 +96,8 @@ export class Slot {
     if (this.#connection !== connection || this.#state !== "ready") return;
     this.#connection = undefined;
     this.#state = "idle";
-    void connection.close();
+    // What is still open on it finds out for itself whether it was run.
+    void connection.idle().then(() => connection.close());
     this.#connect();
   }
 

@@ -38,7 +38,7 @@ export interface UpstreamDeps {
   /** First delay before a lost server is started again, in milliseconds. */
   readonly restartDelayMs?: number;
   openWire(server: ServerConfig, need: Need): Wire;
-  /** The server could not be started, or was lost, for the first time since it was well. */
+  /** The server has never been well yet, and could not be started. */
   onFault?(server: ServerConfig, fault: Fault): void;
 }
 
@@ -145,6 +145,13 @@ export class Upstream {
     void slot.stop();
   }
 
+  /** Ends the shared connection until somebody needs it again. */
+  async rest(): Promise<void> {
+    const slot = this.#slots.get("");
+    this.#slots.delete("");
+    await slot?.stop();
+  }
+
   async stop(): Promise<void> {
     this.#stopSweep?.();
     const slots = [...this.#slots.values()];
@@ -195,6 +202,7 @@ export class Upstream {
         },
         ready: (connection, again) => {
           this.#introduction = connection.introduction;
+          log.debug({ server, shared, protocolVersion: connection.introduction.protocolVersion }, "connection open");
           this.#listener.ready(connection, need.key, again);
           if (shared) this.#refresh(connection);
         },
@@ -208,7 +216,7 @@ export class Upstream {
             },
             `upstream failed: ${fault.message}`,
           );
-          if (shared) this.#deps.onFault?.(this.config, fault);
+          if (shared && this.#introduction === undefined) this.#deps.onFault?.(this.config, fault);
         },
       },
       clock,

@@ -100,11 +100,21 @@ describe("nothing else does", () => {
     for (const name of ["X-Api-Key", "Proxy-Authorization", "X-Authorization", "Cookie", "X-Forwarded-Authorization"]) {
       refused(await initialize("own", undefined, { [name]: `Bearer ${OWN}` }), false);
     }
-    refused(await exchange(proxy.port, post("/own/mcp", { ...INITIALIZE, params: { ...INITIALIZE.params, _meta: { authorization: OWN } } })), false);
+    refused(
+      await exchange(
+        proxy.port,
+        post("/own/mcp", { ...INITIALIZE, params: { ...INITIALIZE.params, _meta: { authorization: OWN } } }),
+      ),
+      false,
+    );
   });
 
   test("two Authorization headers are 401, in either order", async () => {
-    for (const [first, second] of [[OWN, "wrong"], ["wrong", OWN], [OWN, OWN]]) {
+    for (const [first, second] of [
+      [OWN, "wrong"],
+      ["wrong", OWN],
+      [OWN, OWN],
+    ]) {
       const body = JSON.stringify(INITIALIZE);
       const lines = [
         "POST /own/mcp HTTP/1.1",
@@ -155,7 +165,10 @@ describe("401 comes first", () => {
     });
   }
   test("a body that is never sent is not waited for", async () => {
-    const raw = await exchange(proxy.port, request("POST /own/mcp", { ...wrong, "Content-Type": "application/json", "Content-Length": "100" }));
+    const raw = await exchange(
+      proxy.port,
+      request("POST /own/mcp", { ...wrong, "Content-Type": "application/json", "Content-Length": "100" }),
+    );
     refused(raw, true);
   });
 });
@@ -165,7 +178,11 @@ describe("a session belongs to who made it", () => {
     const mine = await connect(`${proxy.url}/own/mcp`, { Authorization: `Bearer ${OWN}` });
     const other = new HttpClient(`${proxy.url}/own/mcp`, { Authorization: `Bearer ${SECOND}` });
     other.session = mine.session;
-    for (const [method, body] of [["POST", JSON.stringify(PING)], ["GET", undefined], ["DELETE", undefined]] as const) {
+    for (const [method, body] of [
+      ["POST", JSON.stringify(PING)],
+      ["GET", undefined],
+      ["DELETE", undefined],
+    ] as const) {
       const response = await other.fetch(method, body);
       expect([method, response.status]).toEqual([method, 404]);
       await response.body?.cancel();
@@ -185,7 +202,12 @@ describe("a session belongs to who made it", () => {
 });
 
 test("no OAuth metadata is published for endpoints that only tokens protect", async () => {
-  const paths = ["oauth-protected-resource", "oauth-protected-resource/own/mcp", "oauth-authorization-server", "openid-configuration"];
+  const paths = [
+    "oauth-protected-resource",
+    "oauth-protected-resource/own/mcp",
+    "oauth-authorization-server",
+    "openid-configuration",
+  ];
   for (const path of paths) {
     expect((await exchange(proxy.port, request(`GET /.well-known/${path}`))).status).toBe(404);
   }

@@ -19,8 +19,12 @@ async function clone(): Promise<Tree> {
   return tree;
 }
 
+/** How this machine reaches a registry: through which proxy, with whose certificates, and which registry it is. */
+const network = /^(https?_proxy|no_proxy|node_extra_ca_certs|ssl_cert_(file|dir)|(npm|bun)_config_\w+)$/i;
+
 async function run(tree: Tree, path: string, ...command: string[]): Promise<{ code: number; output: string }> {
-  const env = { HOME: process.env["HOME"], PATH: path, NO_COLOR: "1" };
+  const reach = Object.fromEntries(Object.entries(process.env).filter(([name]) => network.test(name)));
+  const env = { ...reach, HOME: process.env["HOME"], PATH: path, NO_COLOR: "1" };
   const child = Bun.spawn(command, { cwd: tree.path, env, stdin: "ignore", stdout: "pipe", stderr: "pipe" });
   const [stdout, stderr] = await Promise.all([child.stdout.text(), child.stderr.text()]);
   return { code: await child.exited, output: stdout + stderr };

@@ -26,6 +26,16 @@ test("a file that does not load counts as failed", async () => {
   expect(testTotals(log)).toEqual({ passed: 1, failed: 1, skipped: 0 });
 });
 
+test("an error that belongs to no test counts as failed", async () => {
+  const late = `test("one", () => void setTimeout(() => { throw new Error("on purpose"); }, 1));
+test("two", () => new Promise((done) => setTimeout(done, 50)));`;
+  const between = `test("one", () => void Promise.reject(new Error("on purpose")));`;
+  expect(testTotals(await runTests({ "a.test.ts": late }))).toMatchObject({ failed: 1, skipped: 0 });
+  expect(testTotals(await runTests({ "a.test.ts": between }))).toMatchObject({ failed: 1, skipped: 0 });
+  const alone = " 2 pass\n 0 fail\n 1 error\nRan 2 tests across 1 file. [9.00ms]\n";
+  expect(testTotals(alone)).toEqual({ passed: 2, failed: 1, skipped: 0 });
+});
+
 test("a run that was cut off has no totals", () => {
   expect(() => testTotals("(pass) one [0.03ms]\n")).toThrow("did they run to their end");
   expect(() => conformanceTotals("legacy: 12 scenarios\n")).toThrow("did the suite run to its end");

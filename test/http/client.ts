@@ -42,7 +42,11 @@ export class HttpClient {
     this.headers = headers;
   }
 
-  fetch(method: string, body?: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}): Promise<Response> {
+  fetch(
+    method: string,
+    body?: string | Uint8Array<ArrayBuffer>,
+    headers: Record<string, string> = {},
+  ): Promise<Response> {
     return fetch(this.url, {
       method,
       redirect: "manual",

@@ -12,7 +12,13 @@ let proxy: RunningProxy;
 beforeAll(async () => {
   proxy = await startProxy(
     { open: tools(), shut: tools({ options: { authTokens: [TOKEN] } }) },
-    { mcpProxy: { baseURL: BASE, allowedOrigins: ["https://app.example.net", "http://intranet:8080/"], allowedHosts: ["alias.example.org", "other.example.org:8443"] } },
+    {
+      mcpProxy: {
+        baseURL: BASE,
+        allowedOrigins: ["https://app.example.net", "http://intranet:8080/"],
+        allowedHosts: ["alias.example.org", "other.example.org:8443"],
+      },
+    },
   );
 });
 afterAll(() => proxy[Symbol.asyncDispose]());
@@ -112,7 +118,16 @@ describe("a preflight", () => {
       expect([raw.status, raw.body]).toEqual([204, ""]);
       expect(raw.headers.get("access-control-allow-origin")).toBe("http://localhost:6274");
       const names = raw.headers.get("access-control-allow-headers")?.toLowerCase().split(/, */);
-      const needed = ["authorization", "content-type", "accept", "last-event-id", "mcp-session-id", "mcp-protocol-version", "mcp-method", "mcp-name"];
+      const needed = [
+        "authorization",
+        "content-type",
+        "accept",
+        "last-event-id",
+        "mcp-session-id",
+        "mcp-protocol-version",
+        "mcp-method",
+        "mcp-name",
+      ];
       expect(names).toEqual(expect.arrayContaining(needed));
       const methods = raw.headers.get("access-control-allow-methods")?.split(/, */);
       expect(methods).toEqual(expect.arrayContaining(["GET", "POST", "DELETE"]));
@@ -131,7 +146,11 @@ describe("errors can be read by web pages too", () => {
   const page = { Origin: "http://localhost:6274" };
   const rows: [what: string, status: number, text: string][] = [
     ["no token", 401, post("/shut/mcp", INITIALIZE, page)],
-    ["an unknown session", 404, post("/open/mcp", { jsonrpc: "2.0", id: 1, method: "ping" }, { ...page, "Mcp-Session-Id": "x" })],
+    [
+      "an unknown session",
+      404,
+      post("/open/mcp", { jsonrpc: "2.0", id: 1, method: "ping" }, { ...page, "Mcp-Session-Id": "x" }),
+    ],
     ["half JSON", 400, post("/open/mcp", "{", page)],
     ["another method", 405, request("PUT /open/mcp", page)],
     ["another media type", 415, post("/open/mcp", INITIALIZE, { ...page, "Content-Type": "text/plain" })],
@@ -189,7 +208,10 @@ describe("Host, where the caller is anonymous", () => {
       const raw = await initialize("/open/mcp", { Host: host });
       expect([403, 400]).toContain(raw.status);
       for (const page of ["/health", "/status", "/livez", "/readyz", "/", "/nothing"]) {
-        const answer = await exchange(proxy.port, request(`GET ${page}`, { Host: host, Authorization: "Bearer wrong" }));
+        const answer = await exchange(
+          proxy.port,
+          request(`GET ${page}`, { Host: host, Authorization: "Bearer wrong" }),
+        );
         expect([page, [403, 400].includes(answer.status)]).toEqual([page, true]);
         expect(answer.body).not.toContain("healthy");
       }

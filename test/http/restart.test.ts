@@ -109,7 +109,11 @@ describe("the sealing key", () => {
     expect(JSON.stringify([...rotated.log, ...before.log])).not.toContain(old);
   });
 
-  for (const [what, secret] of [["too short", "c2hvcnQ="], ["not base64", "!".repeat(44)], ["too long", Buffer.alloc(48).toString("base64")]] as const) {
+  for (const [what, secret] of [
+    ["too short", "c2hvcnQ="],
+    ["not base64", "!".repeat(44)],
+    ["too long", Buffer.alloc(48).toString("base64")],
+  ] as const) {
     test(`in the environment that is ${what} ends the start with exit code 1 and names the variable, not the value`, async () => {
       const failure = await failedStart({ env: { MCP_PROXY_SECRET: secret } });
       expect(failure).toContain("ended with 1");
@@ -123,7 +127,9 @@ describe("the sealing key", () => {
     // A file where the directory should be: that stops root as well.
     writeFileSync(join(directory.path, "state"), "");
     await using proxy = await startProxy(SERVERS, { directory: directory.path });
-    const warning = await proxy.logged((line) => line["level"] === "warn" && String(line["msg"]).includes("secret.key"));
+    const warning = await proxy.logged(
+      (line) => line["level"] === "warn" && String(line["msg"]).includes("secret.key"),
+    );
     expect(String(warning["msg"])).toContain("MCP_PROXY_SECRET");
     const client = await connect(`${proxy.url}/a/mcp`);
     expect(await statusOf(client)).toBe(200);

@@ -44,7 +44,7 @@ describe("what is JSON but no message", () => {
     "a number": "1",
     "a string": '"ping"',
     "null itself": "null",
-    "true": "true",
+    true: "true",
     "an empty object": "{}",
     "an id that is null": '{"jsonrpc":"2.0","id":null,"method":"ping"}',
     "an id that is an object": '{"jsonrpc":"2.0","id":{},"method":"ping"}',
@@ -108,7 +108,14 @@ describe("Accept and Content-Type", () => {
       expect((await client.send(PING, { "Content-Type": type })).status).toBe(200);
     });
   }
-  const wrong = ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "text/json", "application/json; charset=latin1", "multipart/form-data; boundary=x"];
+  const wrong = [
+    "text/plain",
+    "application/x-www-form-urlencoded",
+    "application/jsonp",
+    "text/json",
+    "application/json; charset=latin1",
+    "multipart/form-data; boundary=x",
+  ];
   for (const type of wrong) {
     test(`a body of type ${type} is answered 415`, async () => {
       const answer = await client.send(PING, { "Content-Type": type });
@@ -138,7 +145,10 @@ describe("the protocol version header", () => {
       ]);
       for (const answer of answers) {
         expect(answer.status).toBe(400);
-        expect(await answer.json()).toMatchObject({ jsonrpc: "2.0", error: { message: expect.stringContaining("2025-11-25") } });
+        expect(await answer.json()).toMatchObject({
+          jsonrpc: "2.0",
+          error: { message: expect.stringContaining("2025-11-25") },
+        });
       }
     });
   }
@@ -166,14 +176,24 @@ describe("initialize", () => {
     expect(answer.headers.get("mcp-session-id")).toMatch(/^[\x21-\x7e]+$/);
     expect(answer.last.result).toMatchObject({ protocolVersion: "2025-11-25", serverInfo: { name: "http-tools" } });
   });
-  for (const [asked, settled] of [["2025-03-26", "2025-03-26"], ["2024-11-05", "2024-11-05"], ["2099-01-01", "2025-11-25"]] as const) {
+  for (const [asked, settled] of [
+    ["2025-03-26", "2025-03-26"],
+    ["2024-11-05", "2024-11-05"],
+    ["2099-01-01", "2025-11-25"],
+  ] as const) {
     test(`for ${asked} settles on ${settled}`, async () => {
       const answer = await new HttpClient(client.url).initialize({ protocolVersion: asked });
       expect(answer.last.result?.["protocolVersion"]).toBe(settled);
     });
   }
   test("without params, or with nonsense in them, still answers a message", async () => {
-    for (const params of [undefined, {}, [], { protocolVersion: 5, capabilities: "x", clientInfo: [] }, { protocolVersion: null }]) {
+    for (const params of [
+      undefined,
+      {},
+      [],
+      { protocolVersion: 5, capabilities: "x", clientInfo: [] },
+      { protocolVersion: null },
+    ]) {
       const answer = await new HttpClient(client.url).send({ ...INITIALIZE, params });
       expect([200, 400]).toContain(answer.status);
       expect(answer.last.id === 0 || answer.status === 400).toBeTrue();

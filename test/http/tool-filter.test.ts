@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { startProxy } from "../support/proxy.ts";
 import type { RunningProxy } from "../support/proxy.ts";
 import { EventReader, connect, tools } from "./client.ts";
-import type { HttpClient } from "./client.ts";
+import type { Answer, HttpClient } from "./client.ts";
 
 const filter = (mode: string | undefined, list: string[]): Record<string, unknown> =>
   tools({ options: { toolFilter: { ...(mode === undefined ? {} : { mode }), list } } });
@@ -35,11 +35,15 @@ function client(name: string): HttpClient {
 }
 
 async function listed(name: string): Promise<string[]> {
-  const pages = [await client(name).request("tools/list"), await client(name).request("tools/list", { cursor: "second" })];
-  return pages.flatMap(({ last }) => (last.result?.["tools"] as { name: string }[]).map((tool) => tool.name));
+  const pages = [
+    await client(name).request("tools/list"),
+    await client(name).request("tools/list", { cursor: "second" }),
+  ];
+  const listedOn = ({ last }: Answer): { name: string }[] => (last.result?.["tools"] ?? []) as { name: string }[];
+  return pages.flatMap(listedOn).map((tool) => tool.name);
 }
 
-const ALL = ["echo", "secret", "talk", "seen", "pid", "silence", "big", "change", "hang"];
+const ALL = ["echo", "secret", "talk", "seen", "pid", "silence", "big", "change", "hang", "shout"];
 
 describe("lists", () => {
   const rows: [name: string, names: string[]][] = [
@@ -75,11 +79,22 @@ describe("lists", () => {
 
 describe("calls", () => {
   const denied = { jsonrpc: "2.0", id: "d", method: "tools/call" };
-  for (const [server, tool] of [["block", "secret"], ["block", "big"], ["allow", "secret"], ["allow", "pid"], ["upper", "secret"], ["padded", "talk"]] as const) {
+  for (const [server, tool] of [
+    ["block", "secret"],
+    ["block", "big"],
+    ["allow", "secret"],
+    ["allow", "pid"],
+    ["upper", "secret"],
+    ["padded", "talk"],
+  ] as const) {
     test(`of ${tool} at ${server} answer as a tool that does not exist`, async () => {
       const answer = await client(server).send({ ...denied, params: { name: tool, arguments: {} } });
       expect(answer.status).toBe(200);
-      expect(JSON.parse(answer.text)).toEqual({ jsonrpc: "2.0", id: "d", error: { code: -32602, message: `Unknown tool: ${tool}` } });
+      expect(JSON.parse(answer.text)).toEqual({
+        jsonrpc: "2.0",
+        id: "d",
+        error: { code: -32602, message: `Unknown tool: ${tool}` },
+      });
     });
   }
   for (const server of ["block", "allow"]) {
@@ -156,7 +171,9 @@ describe("a denied call cannot be smuggled", () => {
   }
   test("and none of these tries has reached the server", async () => {
     const seen = JSON.parse(await client("block").call("seen")) as string[];
-    const calls = seen.filter((line) => line.includes("tools/call") && (JSON.parse(line) as { method?: string }).method === "tools/call");
+    const calls = seen.filter(
+      (line) => line.includes("tools/call") && (JSON.parse(line) as { method?: string }).method === "tools/call",
+    );
     for (const line of calls) expect(line).not.toMatch(/"name":\s*"secret"|"NAME"|"Name"/);
     expect(calls.length).toBeGreaterThan(0);
   });
@@ -173,6 +190,7 @@ test("list_changed passes with nothing in it that the filter hides", async () =>
 });
 
 test("a name in a filter that matches no tool is a warning", async () => {
-  const fits = (line: Record<string, unknown>): boolean => line["level"] === "warn" && String(line["msg"]).includes('"missing"');
+  const fits = (line: Record<string, unknown>): boolean =>
+    line["level"] === "warn" && String(line["msg"]).includes('"missing"');
   expect(await proxy.logged(fits)).toMatchObject({ server: "allow" });
 });

@@ -8,11 +8,15 @@ describe("allowsTool", () => {
     expect(["a", "b", "c"].map((tool) => allowsTool({ mode: "block", names }, tool))).toEqual([false, false, true]);
   });
   test("compares names exactly", () => {
-    for (const tool of ["A", "a ", " a", "", "a\u0000", "а"]) expect(allowsTool({ mode: "allow", names }, tool)).toBeFalse();
+    for (const tool of ["A", "a ", " a", "", "a\u0000", "а"])
+      expect(allowsTool({ mode: "allow", names }, tool)).toBeFalse();
   });
 });
 
-const only = (...allowed: string[]) => (tool: string) => allowed.includes(tool);
+const only =
+  (...allowed: string[]) =>
+  (tool: string) =>
+    allowed.includes(tool);
 
 describe("filterToolList", () => {
   test("leaves every other character as it came", () => {
@@ -33,7 +37,12 @@ describe("filterToolList", () => {
     expect(filterToolList('{"result":{"tools":[{"name":"b"}]}}', () => false)).toBe('{"result":{"tools":[]}}');
   });
   test("an answer without a list, and an error, stay as they are", () => {
-    for (const text of ['{"id":1,"error":{"code":1,"message":"tools"}}', '{"result":{}}', '{"result":{"tools":{"name":"b"}}}', '{"result":[]}']) {
+    for (const text of [
+      '{"id":1,"error":{"code":1,"message":"tools"}}',
+      '{"result":{}}',
+      '{"result":{"tools":{"name":"b"}}}',
+      '{"result":[]}',
+    ]) {
       expect(filterToolList(text, () => false)).toBe(text);
     }
   });

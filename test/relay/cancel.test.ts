@@ -1,4 +1,6 @@
 import { expect, test } from "bun:test";
+import { ended } from "../fixtures/relay-server.ts";
+import type { Call } from "../fixtures/relay-server.ts";
 import { overBoth } from "./relay-contract.ts";
 
 overBoth("cancellation", (subject) => {
@@ -21,8 +23,7 @@ overBoth("cancellation", (subject) => {
     const raw = await client();
     const inboxes = [raw.call("typed", '{"t":"n"}', "5"), raw.call("typed", '{"t":"s"}', '"5"')];
     const calls = [await server.call("typed"), await server.call("typed")];
-    const of = (type: string): (typeof calls)[number] =>
-      calls.find((call) => (call.message.params?.["arguments"] as { t: string }).t === type) ?? (calls[0] as never);
+    const of = (type: string): Call => calls.find((call) => call.args["t"] === type) as Call;
     await raw.notify("notifications/cancelled", '{"requestId":"5"}');
     await of("s").cancelled();
     of("n").result('{"ok":1}');
@@ -35,7 +36,8 @@ overBoth("cancellation", (subject) => {
     const inbox = mine.call("safe", "{}", "31");
     const call = await server.call("safe");
     const before = server.count("notifications/cancelled");
-    for (const id of ["31", call.id, '"31"', "999"]) await other.notify("notifications/cancelled", `{"requestId":${id}}`);
+    for (const id of ["31", call.id, '"31"', "999"])
+      await other.notify("notifications/cancelled", `{"requestId":${id}}`);
     for (const id of ["999", '"31"']) await mine.notify("notifications/cancelled", `{"requestId":${id}}`);
     call.result('{"ok":1}');
     expect((await inbox.answer()).text).toBe('{"jsonrpc":"2.0","id":31,"result":{"ok":1}}');
@@ -64,7 +66,7 @@ overBoth("cancellation", (subject) => {
     const call = await server.call("abandoned");
     expect(await raw.end()).toBeLessThan(300);
     // Over HTTP the end of the server's session may say it, too.
-    await (transport === "http" ? Promise.race([call.cancelled(), call.peer.gone]) : call.cancelled());
+    await (transport === "http" ? Promise.race([call.cancelled(), ended(call.peer)]) : call.cancelled());
     await inbox.ended();
   });
 
@@ -78,7 +80,8 @@ overBoth("cancellation", (subject) => {
       const question = await inbox.first((message) => message.params?.["tag"] === JSON.parse(id));
       call.say(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":${id},"reason":"r\\u00fc"}}`);
       const notice = await inbox.first(
-        (message) => message.method === "notifications/cancelled" && message.params?.["requestId"] === question.message.id,
+        (message) =>
+          message.method === "notifications/cancelled" && message.params?.["requestId"] === question.message.id,
       );
       expect(notice.text).toContain('"reason":"r\\u00fc"');
       // An answer that crossed it is for nobody.

@@ -25,9 +25,11 @@ overBoth("ids", (subject) => {
     const inboxes = RAW_IDS.map((id, n) => raw.call("by-id", `{"n":${n}}`, id));
     const calls = await Promise.all(RAW_IDS.map(() => server.call("by-id")));
     expect(new Set(calls.map((call) => call.id)).size).toBe(RAW_IDS.length);
-    for (const call of calls.toReversed()) call.result(JSON.stringify(call.message.params?.["arguments"]));
+    for (const call of calls.toReversed()) call.result(JSON.stringify(call.args));
     const answers = await Promise.all(inboxes.map((inbox) => inbox.answer()));
-    expect(answers.map(({ text }) => text)).toEqual(RAW_IDS.map((id, n) => `{"jsonrpc":"2.0","id":${id},"result":{"n":${n}}}`));
+    expect(answers.map(({ text }) => text)).toEqual(
+      RAW_IDS.map((id, n) => `{"jsonrpc":"2.0","id":${id},"result":{"n":${n}}}`),
+    );
   });
 
   test("the same id in flight from two sessions stays with each", async () => {
@@ -35,7 +37,7 @@ overBoth("ids", (subject) => {
     const clients = [await client(), await client()];
     const inboxes = clients.map((raw, n) => raw.call("same", `{"who":${n}}`, "1"));
     const calls = [await server.call("same"), await server.call("same")];
-    for (const call of calls.toReversed()) call.result(JSON.stringify(call.message.params?.["arguments"]));
+    for (const call of calls.toReversed()) call.result(JSON.stringify(call.args));
     const answers = await Promise.all(inboxes.map((inbox) => inbox.answer()));
     expect(answers.map(({ text }) => text)).toEqual([
       '{"jsonrpc":"2.0","id":1,"result":{"who":0}}',
@@ -66,8 +68,10 @@ overBoth("ids", (subject) => {
     const raw = await client({ capabilities: '{"sampling":{}}' });
     const inbox = raw.call("asks-ids");
     const call = await server.call("asks-ids");
-    const ids = ["1", '"1"', "-7", '"q-\\u00e9"'];
-    const asked = ids.map((id) => `{"jsonrpc":"2.0","id":${id},"method":"sampling/createMessage","params":{"tag":${id}}}`);
+    const ids = ["1", '"1"', "-7", "2e0", "9007199254740993", '"q-\\u00e9"'];
+    const asked = ids.map(
+      (id) => `{"jsonrpc":"2.0","id":${id},"method":"sampling/createMessage","params":{"tag":${id}}}`,
+    );
     for (const text of asked) call.say(text);
     for (const id of ids) {
       const tag: unknown = JSON.parse(id);
@@ -98,7 +102,8 @@ overBoth("ids", (subject) => {
     const { server, client } = subject();
     const raw = await client();
     const before = server.heard.length;
-    for (const id of ["1", '"1"', "99999999", "null"]) await raw.post(`{"jsonrpc":"2.0","id":${id},"result":{"forged":true}}`).ended();
+    for (const id of ["1", '"1"', "99999999", "null"])
+      await raw.post(`{"jsonrpc":"2.0","id":${id},"result":{"forged":true}}`).ended();
     await raw.call("echo").answer();
     expect(server.heard.slice(before).filter(({ text }) => text.includes("forged"))).toEqual([]);
   });

@@ -37,7 +37,9 @@ overBoth("log levels", (subject) => {
       listeners.map(async ({ stream }) => {
         await stream.first(({ method, params }) => method === "notifications/acme/mark" && params?.["mark"] === mark);
         return stream.said.flatMap(({ message }) =>
-          message.method === "notifications/message" && message.params?.["data"] === mark ? [String(message.params["level"])] : [],
+          message.method === "notifications/message" && message.params?.["data"] === mark
+            ? [String(message.params["level"])]
+            : [],
         );
       }),
     );
@@ -48,7 +50,9 @@ overBoth("log levels", (subject) => {
 
   /** The levels the server was told, in order. */
   const told = (): unknown[] =>
-    subject().server.heard.filter(({ message }) => message.method === "logging/setLevel").map(({ message }) => message.params?.["level"]);
+    subject()
+      .server.heard.filter(({ message }) => message.method === "logging/setLevel")
+      .map(({ message }) => message.params?.["level"]);
 
   test("while nobody chose a level everybody gets what the server says", async () => {
     const both = [await listening(), await listening()];
@@ -90,7 +94,10 @@ overBoth("log levels", (subject) => {
     call.error('{"code":-32602,"message":"bad level"}');
     expect((await inbox.answer()).message.error).toEqual({ code: -32602, message: "bad level" });
     const refused = one.raw.request("logging/setLevel", '{"level":"emergency","n":1.0}');
-    const second = await server.request("logging/setLevel", ({ message }) => message.params?.["level"] === "emergency" && "n" in message.params);
+    const second = await server.request(
+      "logging/setLevel",
+      ({ message }) => message.params?.["level"] === "emergency" && "n" in message.params,
+    );
     expect(second.text).toContain('"n":1.0');
     second.error('{"code":-32601,"message":"no logging"}');
     expect((await refused.answer()).message.error?.code).toBe(-32601);
@@ -105,7 +112,8 @@ overBoth("log levels", (subject) => {
     await setLevel(one.raw, "warning");
     const inbox = one.raw.call("logs");
     const call = await server.call("logs");
-    for (const level of LEVELS) call.say(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"${level}","data":[1.0]}}`);
+    for (const level of LEVELS)
+      call.say(`{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"${level}","data":[1.0]}}`);
     call.result("{}");
     await inbox.answer();
     expect(inbox.said.slice(0, -1).map(({ message }) => message.params?.["level"])).toEqual(LEVELS.slice(3));

@@ -7,13 +7,14 @@ overBoth("progress", (subject) => {
   test("each client gets its own token back as it was written, all in flight at once", async () => {
     const { server, client } = subject();
     const raw = await client();
-    const inboxes = TOKENS.map((token, n) => raw.call("work", `{"n":${n}}`, String(n), `{"keep":1.0,"progressToken":${token}}`));
+    const inboxes = TOKENS.map((token, n) =>
+      raw.call("work", `{"n":${n}}`, String(n), `{"keep":1.0,"progressToken":${token}}`),
+    );
     const calls = await Promise.all(TOKENS.map(() => server.call("work")));
     expect(new Set(calls.map((call) => call.token)).size).toBe(TOKENS.length);
     for (const call of calls) {
       expect(call.message.params?._meta).toHaveProperty("keep", 1);
-      const { n } = call.message.params?.["arguments"] as { n: number };
-      call.progress(`"progress":${n}.0,"total":100,"message":"\\ud800","own":[1e0]`);
+      call.progress(`"progress":${String(call.args["n"])}.0,"total":100,"message":"\\ud800","own":[1e0]`);
     }
     for (const call of calls) call.result("{}");
     await Promise.all(inboxes.map((inbox) => inbox.answer()));
@@ -31,8 +32,7 @@ overBoth("progress", (subject) => {
     const inboxes = clients.map((raw, n) => raw.call("mine", `{"who":${n}}`, "1", '{"progressToken":"same"}'));
     const calls = [await server.call("mine"), await server.call("mine")];
     for (const call of calls.toReversed()) {
-      const { who } = call.message.params?.["arguments"] as { who: number };
-      call.progress(`"progress":1,"message":"for ${who}"`);
+      call.progress(`"progress":1,"message":"for ${String(call.args["who"])}"`);
       call.result("{}");
     }
     await Promise.all(inboxes.map((inbox) => inbox.answer()));
@@ -68,13 +68,17 @@ overBoth("progress", (subject) => {
     // By its id: a call without a token must not get progress for want of a better address.
     for (const token of ['"made-up"', "424242", '"x"', over.token, over.id, call.id, `"${call.id}"`, "null"]) {
       call.progress('"progress":1', token);
-      call.peer.say(`{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":${token},"progress":1}}`);
+      call.peer.say(
+        `{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":${token},"progress":1}}`,
+      );
     }
     call.peer.say('{"jsonrpc":"2.0","method":"notifications/acme/end"}');
     await stream.method("notifications/acme/end");
     call.result("{}");
     await inbox.answer();
-    expect([...inbox.said, ...stream.said].filter(({ message }) => message.method === "notifications/progress")).toEqual([]);
+    expect(
+      [...inbox.said, ...stream.said].filter(({ message }) => message.method === "notifications/progress"),
+    ).toEqual([]);
   });
 
   test("a token may be a question's: the client's progress comes to the server with the token it gave", async () => {
@@ -84,7 +88,11 @@ overBoth("progress", (subject) => {
     const call = await server.call("asks-progress");
     for (const token of ['"tok\\u0065n"', "17", "9007199254740993"]) {
       const id = `"q-${token.length}"`;
-      const answered = call.ask("sampling/createMessage", `{"_meta":{"progressToken":${token},"k":1.0},"tag":${token.length}}`, id);
+      const answered = call.ask(
+        "sampling/createMessage",
+        `{"_meta":{"progressToken":${token},"k":1.0},"tag":${token.length}}`,
+        id,
+      );
       const question = await inbox.first((message) => message.params?.["tag"] === token.length);
       const given = JSON.stringify(question.message.params?._meta?.["progressToken"]);
       await raw.notify("notifications/progress", `{"progressToken":${given},"progress":0.50,"own":{}}`);
@@ -96,7 +104,9 @@ overBoth("progress", (subject) => {
       const before = server.heard.length;
       await raw.notify("notifications/progress", `{"progressToken":${given},"progress":1}`);
       await raw.call("echo", "{}", '"sync"').answer();
-      expect(server.heard.slice(before).filter(({ message }) => message.method === "notifications/progress")).toEqual([]);
+      expect(server.heard.slice(before).filter(({ message }) => message.method === "notifications/progress")).toEqual(
+        [],
+      );
     }
     call.result("{}");
     await inbox.answer();

@@ -6,16 +6,40 @@ import type { Subject } from "./relay-contract.ts";
 
 /** Method, params and the capability a client needs for it. */
 const QUESTIONS = [
-  ["sampling/createMessage", '{"messages":[],"maxTokens":1.0}', '{"sampling":{}}', '{"role":"assistant","content":[],"model":"m"}'],
-  ["sampling/createMessage", '{"messages":[],"tools":[{"name":"t"}],"toolChoice":{}}', '{"sampling":{"tools":{}}}', '{"stopReason":"toolUse"}'],
-  ["elicitation/create", '{"message":"m","requestedSchema":{"type":"object"}}', '{"elicitation":{}}', '{"action":"accept","content":{"n":1e0}}'],
+  [
+    "sampling/createMessage",
+    '{"messages":[],"maxTokens":1.0}',
+    '{"sampling":{}}',
+    '{"role":"assistant","content":[],"model":"m"}',
+  ],
+  [
+    "sampling/createMessage",
+    '{"messages":[],"tools":[{"name":"t"}],"toolChoice":{}}',
+    '{"sampling":{"tools":{}}}',
+    '{"stopReason":"toolUse"}',
+  ],
+  [
+    "elicitation/create",
+    '{"message":"m","requestedSchema":{"type":"object"}}',
+    '{"elicitation":{}}',
+    '{"action":"accept","content":{"n":1e0}}',
+  ],
   ["elicitation/create", '{"mode":"form","message":"m"}', '{"elicitation":{"form":{}}}', '{"action":"decline"}'],
-  ["elicitation/create", '{"mode":"url","message":"m","url":"https://a.example/","elicitationId":"e1"}', '{"elicitation":{"url":{}}}', '{"action":"cancel"}'],
+  [
+    "elicitation/create",
+    '{"mode":"url","message":"m","url":"https://a.example/","elicitationId":"e1"}',
+    '{"elicitation":{"url":{}}}',
+    '{"action":"cancel"}',
+  ],
   ["ping", "{}", "{}", "{}"],
   ["acme/unheard.of", '{"x":"\\ud800"}', "{}", '{"y":12345678901234567890}'],
 ] as const;
 
-async function open(subject: Subject, tool: string, capabilities: string): Promise<{ raw: RawClient; inbox: Inbox; call: Call }> {
+async function open(
+  subject: Subject,
+  tool: string,
+  capabilities: string,
+): Promise<{ raw: RawClient; inbox: Inbox; call: Call }> {
   const raw = await subject.client({ capabilities });
   const inbox = raw.call(tool);
   return { raw, inbox, call: await subject.server.call(tool) };
@@ -34,7 +58,11 @@ overBoth("questions of a server", (subject) => {
         await raw.answer(question, result);
       }
       // A ping may be answered by the proxy itself: it asks after the link, not after the person.
-      else void inbox.method("ping").then((question) => raw.answer(question, result)).catch(() => undefined);
+      else
+        void inbox
+          .method("ping")
+          .then((question) => raw.answer(question, result))
+          .catch(() => undefined);
       expect((await answered).text).toBe(`{"jsonrpc":"2.0","id":"ask-${n}","result":${result}}`);
       call.result('{"ok":true}');
       expect((await inbox.answer()).message.result).toEqual({ ok: true });
@@ -54,6 +82,7 @@ overBoth("questions of a server", (subject) => {
   });
 
   const lacking = [
+    ["sampling/createMessage", '{"messages":[],"tools":[{"name":"t"}]}', '{"sampling":{}}'],
     ["sampling/createMessage", "{}", '{"elicitation":{}}'],
     ["elicitation/create", '{"message":"m"}', '{"sampling":{}}'],
     ["elicitation/create", '{"message":"m"}', '{"elicitation":{"url":{}}}'],
@@ -105,7 +134,9 @@ overBoth("questions of a server", (subject) => {
     await answered;
     await raw.call("echo", "{}", '"sync"').answer();
     const { server } = subject();
-    expect(server.heard.filter(({ message }) => message.id === "once").map(({ message }) => message.result)).toEqual([{ n: 1 }]);
+    expect(server.heard.filter(({ message }) => message.id === "once").map(({ message }) => message.result)).toEqual([
+      { n: 1 },
+    ]);
     call.result("{}");
     await inbox.answer();
   });
@@ -113,12 +144,18 @@ overBoth("questions of a server", (subject) => {
   test("elicitation/complete reaches the client that was asked", async () => {
     const { raw, inbox, call } = await open(subject(), "completes", '{"elicitation":{"url":{}}}');
     const stream = await raw.listen();
-    const answered = call.ask("elicitation/create", '{"mode":"url","url":"https://a.example/","elicitationId":"e9"}', '"completes"');
+    const answered = call.ask(
+      "elicitation/create",
+      '{"mode":"url","url":"https://a.example/","elicitationId":"e9"}',
+      '"completes"',
+    );
     await raw.answer(await inbox.method("elicitation/create"), '{"action":"accept"}');
     await answered;
     call.say('{"jsonrpc":"2.0","method":"notifications/elicitation/complete","params":{"elicitationId":"e9"}}');
     // Over stdio it names no call, so it may come on either stream.
-    const complete = await Promise.any([inbox, stream].map((each) => each.method("notifications/elicitation/complete")));
+    const complete = await Promise.any(
+      [inbox, stream].map((each) => each.method("notifications/elicitation/complete")),
+    );
     expect(complete.message.params).toEqual({ elicitationId: "e9" });
     call.result("{}");
     await inbox.answer();

@@ -30,7 +30,8 @@ export class Inbox {
       const found = this.said.find(({ message, text }) => fits(message, text));
       if (found !== undefined) return found;
       if (this.#over) throw new Error(`the stream (HTTP ${this.#status}) ended without it: ${this.texts.join(" ")}`);
-      if (Date.now() >= deadline) throw new Error(`no message for which ${fits.toString()}; came: ${this.texts.join(" ")}`);
+      if (Date.now() >= deadline)
+        throw new Error(`no message for which ${fits.toString()}; came: ${this.texts.join(" ")}`);
       await this.#change(deadline);
     }
   }

@@ -16,7 +16,7 @@ export interface Subject {
   /** Endpoint at the proxy. */
   readonly url: string;
   readonly proxy: RunningProxy;
-  client(options?: RawClientOptions): Promise<RawClient>;
+  readonly client: (options?: RawClientOptions) => Promise<RawClient>;
 }
 
 export interface ContractOptions {

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { ended } from "../fixtures/relay-server.ts";
 import type { Peer } from "../fixtures/relay-server.ts";
 import type { Inbox, RawClient } from "./raw-client.ts";
 import { overBoth } from "./relay-contract.ts";
@@ -72,11 +73,24 @@ overBoth("subscriptions", (subject) => {
     if (transport === "stdio") {
       expect(server.count("resources/unsubscribe")).toBe(before);
       update(both, "a://2");
-      await two.stream.first((_, text) => two.stream.texts.filter((each) => each === text && text.includes(UPDATED)).length === 2);
+      await two.stream.first(
+        (_, text) => two.stream.texts.filter((each) => each === text && text.includes(UPDATED)).length === 2,
+      );
       expect(one.stream.said.filter(({ message }) => message.method === UPDATED)).toHaveLength(1);
     }
     await two.raw.request("resources/unsubscribe", '{"uri":"a://2"}').answer();
     expect(server.count("resources/unsubscribe")).toBe(before + (transport === "stdio" ? 1 : 2));
+  });
+
+  test("who never subscribed ends nobody's subscription", async () => {
+    const both = [await listening(), await listening()];
+    const [one, two] = both as [Listening, Listening];
+    await one.raw.request("resources/subscribe", '{"uri":"a://theirs"}').answer();
+    expect(
+      (await two.raw.request("resources/unsubscribe", '{"uri":"a://theirs"}').answer()).message.error,
+    ).toBeUndefined();
+    update([one], "a://theirs");
+    expect(await heard([one], "a://theirs")).toEqual([1]);
   });
 
   test("the last subscriber's end of session unsubscribes", async () => {
@@ -85,7 +99,7 @@ overBoth("subscriptions", (subject) => {
     await one.raw.request("resources/subscribe", '{"uri":"a://3"}').answer();
     await one.raw.end();
     const told = server.request("resources/unsubscribe", ({ message }) => message.params?.["uri"] === "a://3");
-    await (subject().transport === "http" ? Promise.race([told, one.peer.gone]) : told);
+    await (subject().transport === "http" ? Promise.race([told, ended(one.peer)]) : told);
   });
 
   test("a subscription the server refuses is none", async () => {

@@ -29,7 +29,9 @@ overBoth("text", (subject) => {
     const { server, client } = subject();
     const raw = await client();
     for (const fragile of FRAGILE) {
-      const inbox = raw.post(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"keep","arguments":${fragile}}}`);
+      const inbox = raw.post(
+        `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"keep","arguments":${fragile}}}`,
+      );
       const call = await server.call("keep");
       expect(call.text).toBe(
         `{"jsonrpc":"2.0","id":${call.id},"method":"tools/call","params":{"name":"keep","arguments":${fragile}}}`,
@@ -83,7 +85,7 @@ overBoth("text", (subject) => {
     for (const body of [pretty, pretty.replaceAll("\n", "\r\n"), `\n\r\t ${pretty} \n\n`]) {
       const inbox = raw.post(body);
       const call = await server.call("pretty");
-      expect(call.message.params?.["arguments"]).toEqual({ text: "a\nb\r\nc" });
+      expect(call.args).toEqual({ text: "a\nb\r\nc" });
       call.result("{}");
       expect((await inbox.answer()).message.id).toBe(1);
     }
@@ -141,10 +143,22 @@ overBoth("text", (subject) => {
     const raw = await client();
     const blob = Buffer.from(Uint8Array.from({ length: 4096 }, (_, n) => (n * 7) % 256)).toString("base64");
     const cases = [
-      ["completion/complete", '{"ref":{"type":"ref/prompt","name":"p"},"argument":{"name":"a","value":"b"},"context":{"arguments":{}}}', '{"completion":{"values":["b1"],"total":1.0,"hasMore":false}}'],
-      ["prompts/get", '{"name":"p","arguments":{"a":"\\u00e4"}}', '{"messages":[{"role":"user","content":{"type":"audio","data":"AAA=","mimeType":"audio/wav"}}]}'],
+      [
+        "completion/complete",
+        '{"ref":{"type":"ref/prompt","name":"p"},"argument":{"name":"a","value":"b"},"context":{"arguments":{}}}',
+        '{"completion":{"values":["b1"],"total":1.0,"hasMore":false}}',
+      ],
+      [
+        "prompts/get",
+        '{"name":"p","arguments":{"a":"\\u00e4"}}',
+        '{"messages":[{"role":"user","content":{"type":"audio","data":"AAA=","mimeType":"audio/wav"}}]}',
+      ],
       ["resources/templates/list", "{}", '{"resourceTemplates":[{"uriTemplate":"a://{+x}","name":"t"}]}'],
-      ["resources/read", '{"uri":"bin://x"}', `{"contents":[{"uri":"bin://x","mimeType":"application/octet-stream","blob":"${blob}"}]}`],
+      [
+        "resources/read",
+        '{"uri":"bin://x"}',
+        `{"contents":[{"uri":"bin://x","mimeType":"application/octet-stream","blob":"${blob}"}]}`,
+      ],
     ] as const;
     for (const [method, params, result] of cases) {
       const inbox = raw.request(method, params);

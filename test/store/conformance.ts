@@ -49,7 +49,13 @@ export function storeConformance(name: string, open: () => Promise<StoreUnderTes
       "a key cannot pose as one with other parts",
       using(async ({ store }) => {
         await store.set(["a", "b", "c"], "three");
-        for (const key of [["a", "b\u0000c"], ["a\u0000b", "c"], ["a", "b\u0001c"], ["a", "b", "c", ""], ["a", "bc"]]) {
+        for (const key of [
+          ["a", "b\u0000c"],
+          ["a\u0000b", "c"],
+          ["a", "b\u0001c"],
+          ["a", "b", "c", ""],
+          ["a", "bc"],
+        ]) {
           expect(await store.get(key as [string])).toBeUndefined();
         }
         await store.set(["a", "b\u0000c"], "two");

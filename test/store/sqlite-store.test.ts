@@ -36,7 +36,8 @@ test("the directory and every file in it are closed to others, from the first mo
   await store.set(["a"], "1");
   const inside = join(directory, "deep/state");
   expect(statSync(inside).mode & 0o777).toBe(0o700);
-  for (const name of readdirSync(inside)) expect([name, statSync(join(inside, name)).mode & 0o777]).toEqual([name, 0o600]);
+  for (const name of readdirSync(inside))
+    expect([name, statSync(join(inside, name)).mode & 0o777]).toEqual([name, 0o600]);
   await store.close();
   rmSync(directory, { recursive: true });
 });
@@ -92,7 +93,9 @@ test("a second process on the same directory is refused", async () => {
     try { SqliteStore.open(${JSON.stringify(directory)}, systemClock); console.log("opened"); }
     catch (error) { console.log(error.constructor.name, error.message); }`;
   const child = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe", stderr: "inherit" });
-  expect(await new Response(child.stdout).text()).toStartWith(`StoreUnusable another mcp-proxy keeps its logins in ${directory}:`);
+  expect(await new Response(child.stdout).text()).toStartWith(
+    `StoreUnusable another mcp-proxy keeps its logins in ${directory}:`,
+  );
   await store.close();
   rmSync(directory, { recursive: true });
 });

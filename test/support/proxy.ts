@@ -31,7 +31,10 @@ export interface ProxyOptions {
 }
 
 /** Starts a proxy on a free port of loopback and waits until it listens. */
-export async function startProxy(mcpServers: Record<string, unknown>, options: ProxyOptions = {}): Promise<RunningProxy> {
+export async function startProxy(
+  mcpServers: Record<string, unknown>,
+  options: ProxyOptions = {},
+): Promise<RunningProxy> {
   const directory = options.directory ?? mkdtempSync(join(tmpdir(), "mcp-proxy-test-"));
   const file = join(directory, "config.json");
   const mcpProxy = {
@@ -48,11 +51,18 @@ export async function startProxy(mcpServers: Record<string, unknown>, options: P
     stderr: "pipe",
   });
   const log: Record<string, unknown>[] = [];
-  const waiting = new Set<{ fits: (line: Record<string, unknown>) => boolean; resolve: (line: Record<string, unknown>) => void }>();
+  const waiting = new Set<{
+    fits: (line: Record<string, unknown>) => boolean;
+    resolve: (line: Record<string, unknown>) => void;
+  }>();
   void readLines(proxy.stdout, (text) => {
     const line = JSON.parse(text) as Record<string, unknown>;
     log.push(line);
-    for (const each of waiting) if (each.fits(line)) (waiting.delete(each), each.resolve(line));
+    for (const each of waiting) {
+      if (!each.fits(line)) continue;
+      waiting.delete(each);
+      each.resolve(line);
+    }
   });
   const errors: string[] = [];
   void readLines(proxy.stderr, (text) => void errors.push(text));

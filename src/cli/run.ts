@@ -1,0 +1,39 @@
+import { check } from "./check.ts";
+import { HELP, helpAll } from "./help.ts";
+import { parseOptions, UsageError } from "./options.ts";
+import { serve } from "./serve.ts";
+import type { ServeIo } from "./serve.ts";
+
+/**
+ * Turns a command line into a command.
+ * @returns its exit code: 0 good, 2 wrong usage, 1 everything else
+ */
+export async function run(argv: readonly string[], io: ServeIo): Promise<number> {
+  try {
+    return await dispatch(argv, io);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    io.stderr(`mcp-proxy: ${error.message}\n`);
+    if (error.hint !== undefined) io.stderr(`  Try: ${error.hint}\n`);
+    return 2;
+  }
+}
+
+async function dispatch(argv: readonly string[], io: ServeIo): Promise<number> {
+  const command = parseOptions(argv);
+  switch (command.kind) {
+    case "help":
+      io.stdout(command.all ? helpAll() : HELP);
+      return 0;
+    case "version":
+      io.stdout(`mcp-proxy ${io.version}\n`);
+      return 0;
+    case "check":
+      return await check(command, io);
+    case "serve":
+      return await serve(command, io);
+    default:
+      io.stderr(`mcp-proxy: this version has no command for that (${command.kind})\n  Try: mcp-proxy --help\n`);
+      return 2;
+  }
+}
