@@ -37,10 +37,14 @@ export async function ejectTemplates(options: EjectOptions, io: CheckIo): Promis
       }
     }
   } catch (error) {
-    io.stderr(`mcp-proxy: the login pages cannot be written to ${directory}: ${error instanceof Error ? error.message : String(error)}\n  Try: --eject-templates-to DIR\n`);
+    io.stderr(
+      `mcp-proxy: the login pages cannot be written to ${directory}: ${error instanceof Error ? error.message : String(error)}\n  Try: --eject-templates-to DIR\n`,
+    );
     return 1;
   }
-  io.stdout(`\nThey are used where "templateDir" is ${JSON.stringify(resolve(io.cwd, base))}; edits are seen at the next request.\n`);
+  io.stdout(
+    `\nThey are used where "templateDir" is ${JSON.stringify(resolve(io.cwd, base))}; edits are seen at the next request.\n`,
+  );
   return kept === 0 ? 0 : 1;
 }
 

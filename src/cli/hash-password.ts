@@ -17,7 +17,9 @@ export interface PasswordIo extends CheckIo {
 export async function hashPassword(io: PasswordIo): Promise<number> {
   const password = await io.readSecret("Password: ");
   if (password === undefined || password === "") {
-    io.stderr("mcp-proxy: no password was given\n  Try: mcp-proxy hash-password, and type it; or: echo 'the password' | mcp-proxy hash-password\n");
+    io.stderr(
+      "mcp-proxy: no password was given\n  Try: mcp-proxy hash-password, and type it; or: echo 'the password' | mcp-proxy hash-password\n",
+    );
     return 1;
   }
   if (password.includes("\0")) {
@@ -26,7 +28,9 @@ export async function hashPassword(io: PasswordIo): Promise<number> {
   }
   const bytes = Buffer.from(password, "utf8");
   if (bytes.length > MAX_BYTES) {
-    io.stderr(`warn  the password has ${bytes.length} bytes, and bcrypt sees the first ${MAX_BYTES} only: what follows does not count\n`);
+    io.stderr(
+      `warn  the password has ${bytes.length} bytes, and bcrypt sees the first ${MAX_BYTES} only: what follows does not count\n`,
+    );
   }
   const { hash } = await import("bcryptjs");
   io.stdout(`${await hash(password, COST)}\n`);

@@ -2,7 +2,11 @@ import { createInterface } from "node:readline";
 import { Writable } from "node:stream";
 
 /** Reads one line of standard input; on a terminal what is typed is not shown. */
-export async function readSecret(prompt: string, input: NodeJS.ReadStream, show: (text: string) => void): Promise<string | undefined> {
+export async function readSecret(
+  prompt: string,
+  input: NodeJS.ReadStream,
+  show: (text: string) => void,
+): Promise<string | undefined> {
   const terminal = input.isTTY === true;
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input, output: silent, terminal });

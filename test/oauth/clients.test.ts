@@ -1,10 +1,18 @@
 import { expect, test } from "bun:test";
-import { Client as Client2, StreamableHTTPClientTransport as Transport2, UnauthorizedError as Unauthorized2 } from "@modelcontextprotocol/client";
+import {
+  Client as Client2,
+  StreamableHTTPClientTransport as Transport2,
+  UnauthorizedError as Unauthorized2,
+} from "@modelcontextprotocol/client";
 import { auth } from "@modelcontextprotocol/sdk/client/auth.js";
 import type { OAuthClientProvider } from "@modelcontextprotocol/sdk/client/auth.js";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import type { OAuthClientInformationMixed, OAuthClientMetadata, OAuthTokens } from "@modelcontextprotocol/sdk/shared/auth.js";
+import type {
+  OAuthClientInformationMixed,
+  OAuthClientMetadata,
+  OAuthTokens,
+} from "@modelcontextprotocol/sdk/shared/auth.js";
 import { CALLBACK, destination, openPage, startLogin, submit } from "./login.ts";
 
 /** An app's side of the login, with a person who fills in the form as soon as a page is opened. */
@@ -97,7 +105,9 @@ test("the TypeScript SDK of the second generation logs in with the URL alone", a
   await first.finishAuth(answer);
   const client = new Client2({ name: "t", version: "2" });
   await client.connect(new Transport2(url, { authProvider: provider as never }));
-  expect(await client.callTool({ name: "echo", arguments: { text: "second" } })).toMatchObject({ content: [{ text: "second" }] });
+  expect(await client.callTool({ name: "echo", arguments: { text: "second" } })).toMatchObject({
+    content: [{ text: "second" }],
+  });
   await client.close();
 });
 

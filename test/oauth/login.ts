@@ -32,11 +32,20 @@ export interface Registered {
   readonly [field: string]: unknown;
 }
 
-export function register(url: string, body: Record<string, unknown> = {}, headers: Record<string, string> = {}): Promise<Response> {
+export function register(
+  url: string,
+  body: Record<string, unknown> = {},
+  headers: Record<string, string> = {},
+): Promise<Response> {
   return fetch(`${url}/oauth/register`, {
     method: "POST",
     headers: { "Content-Type": "application/json", ...headers },
-    body: JSON.stringify({ redirect_uris: [CALLBACK], token_endpoint_auth_method: "none", client_name: "Test app", ...body }),
+    body: JSON.stringify({
+      redirect_uris: [CALLBACK],
+      token_endpoint_auth_method: "none",
+      client_name: "Test app",
+      ...body,
+    }),
   });
 }
 
@@ -108,7 +117,13 @@ export function submit(
     method: "POST",
     redirect: "manual",
     headers: { ...FORM, Cookie: page.cookie, Origin: "null", "Sec-Fetch-Site": "same-origin", ...headers },
-    body: new URLSearchParams({ ...page.fields, username: "alice", password: "correct horse", action: "allow", ...more }),
+    body: new URLSearchParams({
+      ...page.fields,
+      username: "alice",
+      password: "correct horse",
+      action: "allow",
+      ...more,
+    }),
   });
 }
 
@@ -129,7 +144,11 @@ export interface Code {
 }
 
 /** A user allows a client. */
-export async function obtainCode(url: string, clientId: string, params: Record<string, string | undefined> = {}): Promise<Code> {
+export async function obtainCode(
+  url: string,
+  clientId: string,
+  params: Record<string, string | undefined> = {},
+): Promise<Code> {
   const { verifier, challenge } = pkce();
   const page = await openPage(authorizeUrl(url, { client_id: clientId, code_challenge: challenge, ...params }));
   const answer = await destination(await submit(url, page));
@@ -138,7 +157,12 @@ export async function obtainCode(url: string, clientId: string, params: Record<s
   return { code, verifier, clientId };
 }
 
-export function post(url: string, path: string, body: Record<string, string>, headers: Record<string, string> = {}): Promise<Response> {
+export function post(
+  url: string,
+  path: string,
+  body: Record<string, string>,
+  headers: Record<string, string> = {},
+): Promise<Response> {
   return fetch(url + path, { method: "POST", headers: { ...FORM, ...headers }, body: new URLSearchParams(body) });
 }
 
@@ -162,14 +186,22 @@ export interface Tokens {
 }
 
 /** The whole way: register, log in, redeem. */
-export async function logIn(url: string, params: Record<string, string | undefined> = {}, clientId?: string): Promise<Tokens> {
+export async function logIn(
+  url: string,
+  params: Record<string, string | undefined> = {},
+  clientId?: string,
+): Promise<Tokens> {
   const id = clientId ?? (await client(url)).client_id;
   const response = await redeem(url, await obtainCode(url, id, params));
   if (response.status !== 200) throw new Error(`no token: ${response.status} ${await response.text()}`);
   return { ...((await response.json()) as Tokens), clientId: id };
 }
 
-export function refresh(url: string, tokens: Pick<Tokens, "clientId" | "refresh_token">, more: Record<string, string> = {}): Promise<Response> {
+export function refresh(
+  url: string,
+  tokens: Pick<Tokens, "clientId" | "refresh_token">,
+  more: Record<string, string> = {},
+): Promise<Response> {
   return post(url, "/oauth/token", {
     grant_type: "refresh_token",
     refresh_token: tokens.refresh_token,
