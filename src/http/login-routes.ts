@@ -4,6 +4,7 @@ import type { Visitor } from "../oauth/login.ts";
 import type { Peers } from "./caller.ts";
 import { isDirectLoopback } from "./client-address.ts";
 import type { ClientAddress } from "./client-address.ts";
+import { pathOf } from "./paths.ts";
 import type { PathTable } from "./paths.ts";
 
 export interface LoginEnv {
@@ -66,7 +67,11 @@ export function addLoginRoutes(
 
   app.options(`${WELL_KNOWN}*`, () => new Response(null, { status: 204, headers: PREFLIGHT }));
   app.get(`${WELL_KNOWN}*`, (c) => {
-    const found = metadataAt(new URL(c.req.url).pathname, c.req.header("host") ?? null, server, paths);
+    const path = pathOf(c.req.url);
+    const host = c.req.header("host") ?? null;
+    const found = path.startsWith(WELL_KNOWN)
+      ? metadataAt(path, host, server, paths)
+      : appendedMetadata(c.req.path, host, server);
     if (found === undefined)
       return c.json({ error: { status: 404, message: "there is no metadata for this path" } }, 404, CORS);
     return c.json(found, 200, METADATA_HEADERS);
