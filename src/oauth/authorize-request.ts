@@ -87,6 +87,7 @@ export function readAuthorizeRequest(
       state,
       challenge,
       scopes: grantedScopes(params.get("scope")),
+      resource: params.all("resource")[0],
       audience: readAudience(params.all("resource"), audienceOf),
     };
   } catch (error) {

@@ -207,7 +207,7 @@ export class Login {
       Scope: login.scopes.join(" "),
       State: login.state,
       CodeChallenge: login.challenge,
-      Resource: resources.name(login.audience),
+      Resource: login.resource,
       IdleDays: Math.max(1, Math.round(refreshMs / DAY_MS)),
       FormAction: urls.basePath + PATHS.authorize,
       Transaction: transaction,

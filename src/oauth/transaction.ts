@@ -15,6 +15,8 @@ export interface LoginRequest {
   readonly challenge: string;
   readonly scopes: readonly string[];
   readonly audience: string | undefined;
+  /** As the client named it. */
+  readonly resource: string | undefined;
 }
 
 /**

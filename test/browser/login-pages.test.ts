@@ -58,7 +58,12 @@ describe.skipIf(!existsSync(CHROMIUM))("the login in a browser", () => {
 
   const address = async (app: App, name: string, params: Record<string, string> = {}): Promise<string> => {
     const { client_id } = await client(proxy.url, { redirect_uris: [app.callback], client_name: name });
-    return authorizeUrl(proxy.url, { client_id, code_challenge: pkce().challenge, redirect_uri: app.callback, ...params });
+    return authorizeUrl(proxy.url, {
+      client_id,
+      code_challenge: pkce().challenge,
+      redirect_uri: app.callback,
+      ...params,
+    });
   };
 
   for (const [look, options] of Object.entries(LOOKS)) {
@@ -79,7 +84,7 @@ describe.skipIf(!existsSync(CHROMIUM))("the login in a browser", () => {
       expect(await page.locator("input:focus").getAttribute("name")).toBe("username");
       expect(await page.locator("input[type=password]").count()).toBe(1);
       for (const label of ["User name", "Password"]) {
-        const size = await page.getByLabel(label).evaluate((field) => Number.parseFloat(getComputedStyle(field as never).fontSize));
+        const size = await page.getByLabel(label).evaluate<number>("(field) => Number.parseFloat(getComputedStyle(field).fontSize)");
         expect(size).toBeGreaterThanOrEqual(16);
       }
       await page.getByLabel("User name").fill("alice");
@@ -150,7 +155,11 @@ describe.skipIf(!existsSync(CHROMIUM))("the login in a browser", () => {
       expect(await page.getByText("https://evil.example/callback", { exact: true }).count()).toBe(1);
       const login = await openPage(await address(app, "Cursor"));
       const success = await (await submit(proxy.url, login)).text();
-      await page.route("**/*", (route) => (route.request().url().includes("style.css") ? route.fallback() : route.fulfill({ body: success.replace(/<meta http-equiv="refresh"[^>]*>/, ""), contentType: "text/html" })));
+      await page.route("**/*", (route) =>
+        route.request().url().includes("style.css")
+          ? route.fallback()
+          : route.fulfill({ body: success.replace(/<meta http-equiv="refresh"[^>]*>/, ""), contentType: "text/html" }),
+      );
       await page.goto(`${proxy.url}/oauth/authorize?shown`);
       await picture(page, `${look}-4-success`);
       expect(await page.getByRole("link").getAttribute("href")).toStartWith(app.callback);
