@@ -7,7 +7,7 @@ export async function readSecret(
   input: NodeJS.ReadStream,
   show: (text: string) => void,
 ): Promise<string | undefined> {
-  const terminal = input.isTTY === true;
+  const terminal = input.isTTY;
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input, output: silent, terminal });
   if (terminal) show(prompt);

@@ -84,7 +84,9 @@ describe.skipIf(!existsSync(CHROMIUM))("the login in a browser", () => {
       expect(await page.locator("input:focus").getAttribute("name")).toBe("username");
       expect(await page.locator("input[type=password]").count()).toBe(1);
       for (const label of ["User name", "Password"]) {
-        const size = await page.getByLabel(label).evaluate<number>("(field) => Number.parseFloat(getComputedStyle(field).fontSize)");
+        const size = await page
+          .getByLabel(label)
+          .evaluate("(field) => Number.parseFloat(getComputedStyle(field).fontSize)");
         expect(size).toBeGreaterThanOrEqual(16);
       }
       await page.getByLabel("User name").fill("alice");

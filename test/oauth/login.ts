@@ -72,7 +72,7 @@ export function authorizeUrl(url: string, params: Record<string, string | undefi
   })) {
     if (value !== undefined) query.set(name, value);
   }
-  return `${url}/oauth/authorize?${query}`;
+  return `${url}/oauth/authorize?${query.toString()}`;
 }
 
 /** A login page as a browser has it. */
@@ -153,7 +153,7 @@ export async function obtainCode(
   const page = await openPage(authorizeUrl(url, { client_id: clientId, code_challenge: challenge, ...params }));
   const answer = await destination(await submit(url, page));
   const code = answer.searchParams.get("code");
-  if (code === null) throw new Error(`no code: ${answer}`);
+  if (code === null) throw new Error(`no code: ${answer.href}`);
   return { code, verifier, clientId };
 }
 
@@ -232,4 +232,9 @@ export async function callStatus(url: string, token: string | undefined, method 
   });
   await response.text();
   return response.status;
+}
+
+/** What a promise fails with. */
+export function failure(promise: Promise<unknown>): Promise<string> {
+  return promise.then(() => "it did not fail", String);
 }

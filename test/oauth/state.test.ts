@@ -275,7 +275,7 @@ test("kill -9 under load: every acknowledged token lives, every revoked one is d
         const other = await logIn(first.url);
         await post(first.url, "/oauth/revoke", { token: other.refresh_token, client_id: other.clientId });
         dead.push(other);
-        if (live.length > 24) return void first.process.kill("SIGKILL");
+        if (live.length > 24) return first.process.kill("SIGKILL");
       }
     };
     await Promise.allSettled(Array.from({ length: 6 }, worker));

@@ -111,7 +111,7 @@ test("34: of eight redemptions at once one wins, and the winner's token lives", 
   const { client_id } = await client(proxy.url);
   const code = await obtainCode(proxy.url, client_id);
   const responses = await Promise.all(Array.from({ length: 8 }, () => redeem(proxy.url, code)));
-  expect(responses.map(({ status }) => status).sort()).toEqual([200, 400, 400, 400, 400, 400, 400, 400]);
+  expect(responses.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 400, 400, 400, 400, 400, 400, 400]);
   const winner = responses.find(({ status }) => status === 200);
   const tokens = (await winner?.json()) as Tokens;
   expect(await callStatus(`${proxy.url}/a/mcp`, tokens.access_token)).toBe(200);

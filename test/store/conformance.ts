@@ -4,7 +4,7 @@ import type { StateStore } from "../../src/store/state-store.ts";
 /** A store to try, on a clock the suite moves. */
 export interface StoreUnderTest {
   readonly store: StateStore;
-  setNow(now: number): void;
+  readonly setNow: (now: number) => void;
   /** Ends it as a crash would and opens the same state again. */
   reopen(): Promise<StateStore>;
   dispose(): Promise<void>;
