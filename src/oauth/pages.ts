@@ -73,8 +73,12 @@ export class Pages {
     let render: Render | undefined;
     if (stamp !== undefined) {
       try {
-        render = await this.#compile(await readFile(file, "utf8"));
-        this.#log.info({ file }, "a login page of your own is in use");
+        const source = await readFile(file, "utf8");
+        // One that was ejected and never edited is the built-in page, and is treated like it.
+        if (source !== BUILT_IN[name]) {
+          render = await this.#compile(source);
+          this.#log.info({ file }, "a login page of your own is in use");
+        }
       } catch (error) {
         this.#complain(name, error);
         render = before?.render;

@@ -72,7 +72,7 @@ async def sdk(url: str) -> str:
     async with streamablehttp_client(url, auth=provider) as (read, write, _):
         async with ClientSession(read, write) as session:
             await session.initialize()
-            result = await session.call_tool("echo", {"text": "from Python"})
+            result = await session.call_tool("echo", {"message": "from Python"})
             return result.content[0].text
 
 
@@ -88,7 +88,7 @@ async def fastmcp(url: str) -> str:
             return self.answer["code"][0], self.answer["state"][0]
 
     async with Client(url, auth=Person(url)) as client:
-        result = await client.call_tool("echo", {"text": "from FastMCP"})
+        result = await client.call_tool("echo", {"message": "from FastMCP"})
         return result.content[0].text
 
 
