@@ -7,6 +7,7 @@ import asyncio
 import html
 import re
 import sys
+from types import SimpleNamespace
 from urllib.parse import parse_qs, urljoin, urlparse
 
 import httpx
@@ -85,7 +86,8 @@ async def fastmcp(url: str) -> str:
             self.answer = await allow(authorization_url)
 
         async def callback_handler(self):
-            return self.answer["code"][0], self.answer["state"][0]
+            answer = {name: values[0] for name, values in self.answer.items()}
+            return SimpleNamespace(code=answer["code"], state=answer["state"], iss=answer["iss"])
 
     async with Client(url, auth=Person(url)) as client:
         result = await client.call_tool("echo", {"message": "from FastMCP"})
