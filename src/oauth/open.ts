@@ -6,6 +6,7 @@ import type { AuthorizationServerDeps } from "./authorization-server.ts";
 import { Clients } from "./clients.ts";
 import { Grants } from "./grants.ts";
 import { LoginThrottle } from "./throttle.ts";
+import { isHash } from "./users.ts";
 
 /**
  * Opens the authorization server of a configuration, on the state in its `persistenceDir`.
@@ -19,6 +20,11 @@ export async function openAuthorizationServer(
   const { config, log, clock } = deps;
   if (config.users.size === 0) {
     log.warn({}, "OAuth is on, but there are no users, so nobody can log in: add them to oauth2.users");
+  }
+  const plain = [...config.users].filter(([, { password }]) => password !== undefined && !isHash(password));
+  if (plain.length > 0) {
+    const users = plain.map(([name]) => name);
+    log.warn({ users }, "passwords stand in the configuration as they are; replace them: mcp-proxy hash-password");
   }
   const directory = config.persistenceDir;
   if (before?.state.directory === directory) return new AuthorizationServer(before.state, deps);

@@ -49,7 +49,7 @@ export class Users {
    */
   async check(name: string, password: string): Promise<boolean> {
     const stored = this.#users.get(name)?.password;
-    const hashed = stored !== undefined && HASH.test(stored);
+    const hashed = stored !== undefined && isHash(stored);
     // Text comparison is done in every case, and one hash where anybody has one.
     const plain = sameText(password, stored ?? `no ${name}`) && stored !== undefined && !hashed;
     const hash = hashed ? stored : this.#decoy;
@@ -93,6 +93,11 @@ export class Users {
       else next();
     }
   }
+}
+
+/** Whether a configured password is a bcrypt hash. */
+export function isHash(password: string): boolean {
+  return HASH.test(password);
 }
 
 function mostFrequent(values: readonly string[]): string | undefined {

@@ -45,7 +45,9 @@ async function suite(): Promise<Check[]> {
   try {
     await Promise.all([read(child.stdout), read(child.stderr), child.exited]);
     const files = await Array.fromAsync(new Bun.Glob("**/checks.json").scan(results));
-    const checks = await Promise.all(files.map(async (file) => (await Bun.file(join(results, file)).json()) as Check[]));
+    const checks = await Promise.all(
+      files.map(async (file) => (await Bun.file(join(results, file)).json()) as Check[]),
+    );
     if (files.length === 0) throw new Error(`no result:\n${said}`);
     return checks.flat();
   } finally {
