@@ -83,10 +83,10 @@ describe.skipIf(!existsSync(CHROMIUM))("the login in a browser", () => {
       expect(await page.getByRole("heading").innerText()).toContain("Claude Code");
       expect(await page.locator("input:focus").getAttribute("name")).toBe("username");
       expect(await page.locator("input[type=password]").count()).toBe(1);
-      for (const label of ["User name", "Password"]) {
-        const size = await page
-          .getByLabel(label)
-          .evaluate("(field) => Number.parseFloat(getComputedStyle(field).fontSize)");
+      for (const name of ["username", "password"]) {
+        const size = await page.evaluate(
+          `parseFloat(getComputedStyle(document.querySelector("input[name=${name}]")).fontSize)`,
+        );
         expect(size).toBeGreaterThanOrEqual(16);
       }
       await page.getByLabel("User name").fill("alice");
