@@ -1,6 +1,9 @@
 import type { Config } from "./config/config.ts";
 import { isDeepStrictEqual } from "node:util";
 import { Heartbeat } from "./downstream/heartbeat.ts";
+import { HttpSse } from "./downstream/http-sse.ts";
+import type { SseLines } from "./downstream/http-sse.ts";
+import { Replays } from "./downstream/replay.ts";
 import { StreamableHttp } from "./downstream/streamable-http.ts";
 import { ClientAddress } from "./http/client-address.ts";
 import { Door } from "./http/door.ts";
@@ -44,6 +47,9 @@ export class Daemon {
   readonly #sessions: Sessions;
   readonly #heartbeat: Heartbeat;
   readonly #watchdog: Watchdog;
+  readonly #replays: Replays;
+  /** The open streams of HTTP+SSE; they live on when a reload replaces what serves them. */
+  readonly #sseLines: SseLines = new Map();
   readonly #startedAt: number;
   /** Switchboards that a reload has replaced and whose calls in flight go on. */
   readonly #retiring = new Set<Promise<void>>();
@@ -53,6 +59,7 @@ export class Daemon {
   #door: Door | undefined;
   #listener: Listener | undefined;
   readonly #stopSweeps: (() => void)[] = [];
+  #stopReaper: (() => void) | undefined;
   #draining = false;
 
   constructor(config: Config, deps: DaemonDeps) {
@@ -63,6 +70,7 @@ export class Daemon {
     this.#watchdog = new Watchdog({ log: (message) => log.warn({}, message) });
     this.#heartbeat = new Heartbeat(clock);
     this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config));
+    this.#replays = new Replays({ events: config.replayEvents, bytes: config.replayBytes });
   }
 
   /** Calls in flight. */
@@ -84,6 +92,10 @@ export class Daemon {
     this.#listener = await this.#listen(this.#config);
     for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
     const { clock, log } = this.#deps;
+    if (process.pid === 1 && process.platform === "linux") {
+      const { startReaper } = await import("./upstream/reaper.ts");
+      this.#stopReaper = startReaper(clock, log);
+    }
     const sweep = clock.every(SWEEP_MS, () => {
       this.#sessions.sweep();
       for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep();
@@ -103,19 +115,25 @@ export class Daemon {
    * @throws Error when its address cannot be used; then nothing has changed
    */
   async reload(config: Config): Promise<void> {
+    if (this.#draining) return;
     const before = this.#config;
     const moved = !isDeepStrictEqual([config.listen, config.tls], [before.listen, before.tls]);
     const login = await this.#openLogin(config);
     const listener = moved ? await this.#listen(config) : this.#listener;
+    if (this.#draining) {
+      if (login?.state !== this.#login?.state) await login?.close();
+      return moved ? await listener?.close() : undefined;
+    }
     const rooms = this.#makeRooms(config, login);
     const replaced = this.#rooms;
     const loginBefore = this.#login;
     this.#sessions.limit(limitsOf(config));
+    this.#replays.limit({ events: config.replayEvents, bytes: config.replayBytes });
     this.#door = this.#makeDoor(config, rooms, login);
     this.#config = config;
     this.#rooms = rooms;
     this.#login = login;
-    if (moved) void this.#listener?.close();
+    if (moved && this.#listener !== undefined) this.#leave(this.#listener);
     this.#listener = listener;
     await this.#replaceLogin(loginBefore, login);
     for (const [name, room] of rooms) this.#welcome(name, room, replaced.get(name));
@@ -138,6 +156,7 @@ export class Daemon {
       ...this.#retiring,
     ]);
     for (const stop of this.#stopSweeps) stop();
+    this.#stopReaper?.();
     this.#sessions.close();
     this.#heartbeat.stop();
     await this.#listener?.close();
@@ -194,9 +213,11 @@ export class Daemon {
   }
 
   /** After a reload: starts what is new, and tells sessions of what may have changed for them. */
-  #welcome(name: string, { endpoint }: Room, before: Room | undefined): void {
+  #welcome(name: string, { endpoint, gate }: Room, before: Room | undefined): void {
     const { switchboard } = endpoint;
     if (before === undefined) return switchboard.upstream.start();
+    // Who is not let in any more hears nothing any more either, on whatever streams he has.
+    this.#sessions.drop(name, (session) => !gate.knows(session.principal));
     if (before.endpoint.switchboard !== switchboard) {
       switchboard.upstream.start();
       void switchboard.comesUp().then((up) => {
@@ -205,6 +226,15 @@ export class Daemon {
     } else if (!isDeepStrictEqual(endpoint.config.toolFilter, before.endpoint.config.toolFilter)) {
       for (const session of this.#sessions.of(name)) session.listChanged(["tools"]);
     }
+  }
+
+  /** Leaves an address: nobody gets in there any more, but calls that came in by it are answered. */
+  #leave(listener: Listener): void {
+    const boards = [...this.#rooms.values()].map(({ endpoint }) => endpoint.switchboard);
+    const quiet = Promise.all(boards.map((board) => board.quiet()));
+    const leaving = listener.close(this.#within(quiet, this.#config.drainMs));
+    this.#retiring.add(leaving);
+    void leaving.then(() => this.#retiring.delete(leaving));
   }
 
   /** Ends a server that is gone or has changed, after its calls in flight. Sessions of one that has changed go on. */
@@ -229,7 +259,8 @@ export class Daemon {
     const hosts = new HostRule(config);
     const paths = new PathTable(config);
     const { stateless, maxRequestBytes, pathPrefix } = config;
-    const common = { sessions: this.#sessions, clock, log };
+    const common = { sessions: this.#sessions, clock, log, draining: () => this.#draining };
+    const ends = { ...common, heartbeat: this.#heartbeat, stateless, maxRequestBytes };
     const urls = this.#urlsOf(config);
     return new Door({
       origins: new OriginRule(config),
@@ -237,18 +268,17 @@ export class Daemon {
       plain: plainReplyHeaders(),
       metadataUrl: (request) => {
         const local = paths.local(pathOf(request.url));
-        return local === undefined ? undefined : urls.resourceMetadata(request.headers.get("host"), local);
+        if (local === undefined) return undefined;
+        // Where clients of a stream post is no resource of its own: it belongs to the stream.
+        const posted = paths.find(pathOf(request.url))?.kind === "message";
+        const resource = posted ? local.replace(/\/messages?$/, "/sse") : local;
+        return urls.resourceMetadata(request.headers.get("host"), resource);
       },
       paths,
       rooms,
       log,
-      streamableHttp: new StreamableHttp({
-        ...common,
-        heartbeat: this.#heartbeat,
-        stateless,
-        maxRequestBytes,
-        draining: () => this.#draining,
-      }),
+      streamableHttp: new StreamableHttp({ ...ends, replays: this.#replays }),
+      httpSse: new HttpSse({ ...ends, lines: this.#sseLines }),
       pages: createPages({
         ...common,
         hosts,
@@ -259,7 +289,6 @@ export class Daemon {
         login,
         addresses: new ClientAddress(config),
         startedAt: this.#startedAt,
-        draining: () => this.#draining,
         viewer: (request, peers) => viewerOf(request, peers, rooms),
       }),
     });

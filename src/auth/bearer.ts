@@ -35,6 +35,11 @@ export class TokenGate implements Gate {
     return this.#known === undefined;
   }
 
+  knows(principal: Principal): boolean {
+    if (this.#known === undefined) return principal.kind === "anonymous";
+    return this.#known.some((known) => known.principal.id === principal.id);
+  }
+
   check(header: string | null): Principal | Refusal {
     if (this.#known === undefined) return ANONYMOUS;
     if (header === null) return "missing";

@@ -12,6 +12,8 @@ export interface Gate {
   readonly open: boolean;
   /** Callers without a credential are told where to log in. */
   readonly login: boolean;
+  /** Whether somebody who was let in earlier still would be. */
+  knows(principal: Principal): boolean;
   /** @param header the `Authorization` header */
   check(header: string | null): Principal | Refusal;
 }

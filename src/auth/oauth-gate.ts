@@ -3,6 +3,8 @@ import type { Gate, Refusal } from "./gate.ts";
 
 /** Knows which access tokens live. */
 export interface AccessTokens {
+  /** Whether this principal has a login that lives. */
+  lives(principal: string): boolean;
   /**
    * Who the bearer of a token is, at an audience.
    * @returns `invalid` for a token that is unknown, expired, revoked, or was issued for another audience
@@ -22,6 +24,11 @@ export class OAuthGate implements Gate {
     this.#tokens = tokens;
     this.#access = access;
     this.#audience = audience;
+  }
+
+  knows(principal: Principal): boolean {
+    if (principal.kind === "user") return this.#access.lives(principal.id);
+    return this.#tokens?.knows(principal) ?? false;
   }
 
   check(header: string | null): Principal | Refusal {

@@ -124,6 +124,9 @@ function announce(config: Config, url: string, log: LeveledLog): void {
   log.info({ servers: config.servers.size, source: config.source }, `listening on ${url}`);
   for (const server of config.servers.values()) {
     const shown = server.displayName === server.name ? server.name : `${server.displayName}/…`;
-    log.info({ server: server.displayName }, `${shown} is at ${base}/${shown}/mcp`);
+    log.info(
+      { server: server.displayName },
+      `${shown} is at ${base}/${shown}/${config.serves.streamableHttp ? "mcp" : "sse"}`,
+    );
   }
 }

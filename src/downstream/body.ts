@@ -1,3 +1,6 @@
+import { ErrorCode, errorText } from "../protocol/errors.ts";
+import type { ReplyHeaders } from "./http-reply.ts";
+
 /** The client sends more than it may. */
 export class BodyTooLarge extends Error {}
 
@@ -35,4 +38,25 @@ async function readUndeclared(request: Request, maxBytes: number): Promise<strin
     chunks.push(chunk);
   }
   return decode(Buffer.concat(chunks));
+}
+
+/** The answer to a body that could not be read to its end. */
+export function unreadable(to: { readonly headers: ReplyHeaders }, error: unknown, maxBytes: number): Response {
+  const { json: headers } = to.headers;
+  if (error instanceof BodyNotText) {
+    return new Response(errorText("null", ErrorCode.parse, "Parse error: the body is not UTF-8"), {
+      status: 400,
+      headers,
+    });
+  }
+  if (!(error instanceof BodyTooLarge)) {
+    return new Response(errorText("null", ErrorCode.server, "Bad request: the body could not be read"), {
+      status: 400,
+      headers,
+    });
+  }
+  const limit = `Payload too large: at most ${maxBytes} bytes (maxRequestBytes)`;
+  const response = new Response(errorText("null", ErrorCode.server, limit), { status: 413, headers });
+  response.headers.set("Connection", "close");
+  return response;
 }

@@ -1,6 +1,7 @@
-import type { Reply } from "../relay/ends.ts";
+import type { EventStream, Reply } from "../relay/ends.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Beating, Heartbeat } from "./heartbeat.ts";
+import type { Replay } from "./replay.ts";
 import { SseStream } from "./sse-stream.ts";
 
 /** A body that has not arrived by then is dripped on purpose: the runtime's own timeout only sees silence. */
@@ -44,7 +45,9 @@ export class HttpReply implements Reply, Beating {
   #resolve!: (response: Response) => void;
   #asked = false;
   #late: (() => Response) | undefined;
-  #stream: SseStream | undefined;
+  #carrier: SseStream | undefined;
+  #stream: EventStream | undefined;
+  #resumable: (() => Replay | undefined) | undefined;
   #over = false;
 
   /** @param late makes the answer to a client whose body does not arrive in time */
@@ -68,11 +71,18 @@ export class HttpReply implements Reply, Beating {
   /**
    * What has arrived is a request that may be answered with a stream.
    * @param aside takes what comes before the answer when the client accepts no stream here
+   * @param resumable remembers the stream, so that a client that loses it can take it up again
    */
-  asked(aside?: (text: string) => void): void {
+  asked(aside?: (text: string) => void, resumable?: () => Replay | undefined): void {
+    this.#resumable = resumable;
     this.#asked = true;
     this.#since = this.#deps.clock.now();
     this.#aside = aside;
+  }
+
+  /** Whether an event stream has been opened. */
+  get streaming(): boolean {
+    return this.#stream !== undefined;
   }
 
   /** Answers with anything but a message; not after one. */
@@ -100,6 +110,11 @@ export class HttpReply implements Reply, Beating {
     stream.end();
   }
 
+  /** The answer will take its time: a client that can come back for it gets a stream that it can come back to. */
+  park(): void {
+    if (!this.#over && this.#accepts.events && this.#resumable?.()?.primes === true) this.#open();
+  }
+
   drop(): void {
     if (this.#over) return;
     this.#end();
@@ -113,20 +128,30 @@ export class HttpReply implements Reply, Beating {
     const waited = now - this.#since;
     if (this.#late !== undefined) {
       if (waited >= BODY_DEADLINE_MS) this.respond(this.#late());
-    } else if (this.#stream !== undefined) {
-      this.#stream.beat(now, KEEP_ALIVE_MS);
+    } else if (this.#carrier !== undefined) {
+      this.#carrier.beat(now, KEEP_ALIVE_MS);
     } else if (this.#asked && waited >= OPEN_STREAM_AFTER_MS && this.#accepts.events) {
-      this.#open().write(": waiting\n\n");
+      this.#open();
+      // Something at once, so that what stands between sends the headers on.
+      this.#comment(": waiting\n\n");
     }
   }
 
-  #open(): SseStream {
+  #comment(text: string): void {
+    this.#carrier?.write(text);
+  }
+
+  #open(): EventStream {
     if (this.#stream === undefined) {
-      this.#stream = new SseStream(this.#deps.clock.now(), () => {
+      const carrier = new SseStream(this.#deps.clock.now(), () => {
         this.#deps.heartbeat.delete(this);
+        resumable?.lost(carrier);
         this.gone?.();
       });
-      this.#resolve(new Response(this.#stream.body, { headers: this.#headers.events }));
+      const resumable = this.#resumable?.()?.open("call", carrier);
+      this.#carrier = carrier;
+      this.#stream = resumable ?? carrier;
+      this.#resolve(new Response(carrier.body, { headers: this.#headers.events }));
     }
     return this.#stream;
   }

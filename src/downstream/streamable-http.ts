@@ -1,6 +1,6 @@
-import { ambiguityOf } from "../protocol/ambiguity.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import {
+  LAST_EVENT_HEADER,
   SESSION_HEADER,
   VERSION_HEADER,
   isJsonMediaType,
@@ -8,18 +8,22 @@ import {
   readAccept,
 } from "../protocol/http-headers.ts";
 import { Message } from "../protocol/message.ts";
-import { LEGACY_VERSIONS, negotiate } from "../protocol/versions.ts";
-import type { Caller, Client } from "../relay/ends.ts";
-import type { ServerEndpoint } from "../relay/endpoint.ts";
+import { LEGACY_VERSIONS, VERSION_WITHOUT_HEADER } from "../protocol/versions.ts";
+import type { EventStream } from "../relay/ends.ts";
+import type { Exchange } from "../relay/exchange.ts";
 import type { Session } from "../relay/session.ts";
 import type { Sessions } from "../relay/sessions.ts";
-import { Fault } from "../upstream/fault.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
-import { BodyNotText, BodyTooLarge, readBody } from "./body.ts";
+import type { Admitted } from "./admitted.ts";
+import { BatchReplies, isBatch, readBatch } from "./batch.ts";
+import { readBody, unreadable } from "./body.ts";
 import type { Heartbeat } from "./heartbeat.ts";
 import { HttpReply, KEEP_ALIVE_MS } from "./http-reply.ts";
-import type { Accepts, ReplyHeaders } from "./http-reply.ts";
+import type { Accepts } from "./http-reply.ts";
+import { introduce, readClient } from "./introduce.ts";
+import { readMessage } from "./read-message.ts";
+import type { Replays } from "./replay.ts";
 import { SseStream } from "./sse-stream.ts";
 
 export interface StreamableHttpDeps {
@@ -33,18 +37,8 @@ export interface StreamableHttpDeps {
   readonly log: Log;
   /** The proxy is about to end: what runs may finish, nothing new begins. */
   readonly draining: () => boolean;
-}
-
-/** One admitted HTTP request to an endpoint. */
-export interface Admitted {
-  readonly request: Request;
-  readonly endpoint: ServerEndpoint;
-  readonly caller: Caller;
-  readonly headers: ReplyHeaders;
-  /** Hears of each message before it is relayed. */
-  readonly heard: ((message: Message) => void) | undefined;
-  /** Takes the runtime's limit for silent requests off this one, and puts it on again for who does not read. */
-  patient(on: boolean): void;
+  /** What clients may want to hear again. */
+  readonly replays: Replays;
 }
 
 /**
@@ -78,7 +72,7 @@ export class StreamableHttp {
           reply.respond(this.#error(admitted, 500, ErrorCode.internal, "Internal error"));
         }
       },
-      (error: unknown) => reply.respond(this.#unreadable(admitted, error)),
+      (error: unknown) => reply.respond(unreadable(admitted, error, this.#deps.maxRequestBytes)),
     );
     return reply.response;
   }
@@ -97,23 +91,32 @@ export class StreamableHttp {
     const session = this.#session(admitted, undefined, true);
     if (session instanceof Response) return session;
     if (session === undefined) return this.#error(admitted, 400, ErrorCode.server, MISSING_SESSION);
-    const { heartbeat, clock } = this.#deps;
-    const stream = new SseStream(clock.now(), () => {
+    const { heartbeat, clock, replays } = this.#deps;
+    const carrier = new SseStream(clock.now(), () => {
       heartbeat.delete(beating);
+      resumed?.lost(carrier);
       session.closeStream(stream);
     });
     const beating = {
       beat: (now: number): void => {
         session.lastUsed = now;
-        stream.beat(now, KEEP_ALIVE_MS);
-        if (stream.over) heartbeat.delete(beating);
+        carrier.beat(now, KEEP_ALIVE_MS);
+        if (carrier.over) heartbeat.delete(beating);
       },
     };
     heartbeat.add(beating);
+    const replay = replays.of(session);
+    const lastEventId = request.headers.get(LAST_EVENT_HEADER);
+    const resumed =
+      (lastEventId === null ? undefined : replay?.resume(lastEventId, carrier)) ?? replay?.open("session", carrier);
+    const stream: EventStream = resumed ?? carrier;
     // Something at once, so that what stands between sends the headers on.
-    stream.write(": open\n\n");
-    endpoint.openStream(stream, caller, session);
-    return new Response(stream.body, { headers: headers.events });
+    if (resumed === undefined) carrier.write(": open\n\n");
+    if (resumed?.kind !== "call") {
+      session.closeStream(stream);
+      endpoint.openStream(stream, caller, session);
+    }
+    return new Response(carrier.body, { headers: headers.events });
   }
 
   /** Ends a session. */
@@ -128,27 +131,10 @@ export class StreamableHttp {
 
   #received(admitted: Admitted, body: string, reply: HttpReply, accepts: Accepts): void {
     reply.arrived();
-    let message: Message | string;
-    try {
-      message = Message.read(body, "client");
-    } catch {
-      return reply.respond(this.#error(admitted, 400, ErrorCode.parse, "Parse error: the body is not JSON"));
-    }
-    const wrong = typeof message === "string" ? message : ambiguityOf(message);
-    if (typeof message === "string" || wrong !== undefined) {
-      return reply.respond(this.#error(admitted, 400, ErrorCode.invalidRequest, `Invalid request: ${wrong}`));
-    }
-    if (message.kind === "request" && this.#deps.draining()) {
-      const response = this.#error(
-        admitted,
-        503,
-        ErrorCode.server,
-        "The proxy is being stopped; try again soon",
-        message.id,
-      );
-      response.headers.set("Retry-After", "5");
-      return reply.respond(response);
-    }
+    if (isBatch(body)) return this.#batch(admitted, body, reply, accepts);
+    const message = readMessage(body);
+    if (!(message instanceof Message)) return reply.respond(this.#error(admitted, 400, message.code, message.text));
+    if (message.kind === "request" && this.#deps.draining()) return reply.respond(this.#stopping(admitted, message.id));
     admitted.heard?.(message);
     if (message.method === "initialize" && message.kind === "request") {
       reply.answering = () => admitted.patient(false);
@@ -169,16 +155,39 @@ export class StreamableHttp {
     reply.respond(new Response(null, { status: 202, headers: admitted.headers.json }));
   }
 
-  #unreadable(admitted: Admitted, error: unknown): Response {
-    if (error instanceof BodyNotText) {
-      return this.#error(admitted, 400, ErrorCode.parse, "Parse error: the body is not UTF-8");
+  /** Several messages at once, which 2025-03-26 had (basic/transports, "Sending Messages to the Server"). */
+  #batch(admitted: Admitted, body: string, reply: HttpReply, accepts: Accepts): void {
+    const session = this.#session(admitted, undefined);
+    if (session instanceof Response) return reply.respond(session);
+    const header = admitted.request.headers.get(VERSION_HEADER);
+    const batch = readBatch(body, session?.client.protocolVersion ?? header ?? VERSION_WITHOUT_HEADER);
+    if (!Array.isArray(batch)) return reply.respond(this.#error(admitted, 400, batch.code, batch.text));
+    const { endpoint, caller } = admitted;
+    const answered = batch.filter((each) => !(each instanceof Message) || each.kind === "request").length;
+    if (answered > 0 && this.#deps.draining()) return reply.respond(this.#stopping(admitted));
+    const replies = new BatchReplies(reply, answered);
+    if (answered > 0) this.#prepare(admitted, session, reply, accepts);
+    const exchanges: Exchange[] = [];
+    for (const each of batch) {
+      if (!(each instanceof Message)) {
+        replies.one().finish(errorText("null", each.code, each.text));
+        continue;
+      }
+      admitted.heard?.(each);
+      if (each.kind === "response") session?.answer(each);
+      else if (each.kind === "notification") endpoint.notification(each, caller, session);
+      else {
+        const exchange = endpoint.request(each, caller, session, replies.one());
+        if (exchange !== undefined) exchanges.push(exchange);
+      }
     }
-    if (!(error instanceof BodyTooLarge)) {
-      return this.#error(admitted, 400, ErrorCode.server, "Bad request: the body could not be read");
-    }
-    const limit = `Payload too large: at most ${this.#deps.maxRequestBytes} bytes (maxRequestBytes)`;
-    const response = this.#error(admitted, 413, ErrorCode.server, limit);
-    response.headers.set("Connection", "close");
+    if (answered === 0) return reply.respond(new Response(null, { status: 202, headers: admitted.headers.json }));
+    if (session === undefined) this.#cancelWhenGone(admitted, reply, exchanges);
+  }
+
+  #stopping(admitted: Admitted, id?: string): Response {
+    const response = this.#error(admitted, 503, ErrorCode.server, "The proxy is being stopped; try again soon", id);
+    response.headers.set("Retry-After", "5");
     return response;
   }
 
@@ -196,12 +205,7 @@ export class StreamableHttp {
   async #initialize(admitted: Admitted, message: Message): Promise<Response> {
     const { endpoint, caller, headers } = admitted;
     const { sessions } = this.#deps;
-    const params = message.parsedParams();
-    const client: Client = {
-      protocolVersion: negotiate(params["protocolVersion"]),
-      info: params["clientInfo"] ?? { name: "unknown", version: "0" },
-      capabilities: asObject(params["capabilities"]),
-    };
+    const client = readClient(message);
     // It may wait as long as a first start takes, and never opens a stream before its answer.
     admitted.patient(true);
     const session = sessions.create(
@@ -210,21 +214,15 @@ export class StreamableHttp {
       client,
       endpoint.switchboard.givesOwnChild(client),
     );
-    try {
-      const text = await endpoint.initialize(message, session, caller);
-      this.#deps.log.debug({ server: endpoint.config.displayName }, "session begins");
-      const withSession = new Headers(headers.json);
-      withSession.set(SESSION_HEADER, session.id);
-      return new Response(text, { headers: withSession });
-    } catch (error) {
+    const { text, welcome } = await introduce(endpoint, message, session, caller);
+    if (!welcome) {
       sessions.discard(session);
-      const fault = error instanceof Fault ? error : new Fault("upstream.protocol", String(error));
-      const { message: why, data } = endpoint.switchboard.describe(fault, caller);
-      return new Response(errorText(message.id ?? "null", ErrorCode.internal, why, data), {
-        status: 503,
-        headers: headers.json,
-      });
+      return new Response(text, { status: 503, headers: headers.json });
     }
+    this.#deps.log.debug({ server: endpoint.config.displayName }, "session begins");
+    const withSession = new Headers(headers.json);
+    withSession.set(SESSION_HEADER, session.id);
+    return new Response(text, { headers: withSession });
   }
 
   #request(
@@ -234,16 +232,30 @@ export class StreamableHttp {
     reply: HttpReply,
     accepts: Accepts,
   ): void {
-    const { endpoint, caller, request } = admitted;
+    const { endpoint, caller } = admitted;
+    this.#prepare(admitted, session, reply, accepts);
+    const exchange = endpoint.request(message, caller, session, reply);
+    if (session === undefined && exchange !== undefined) this.#cancelWhenGone(admitted, reply, [exchange]);
+  }
+
+  #prepare(admitted: Admitted, session: Session | undefined, reply: HttpReply, accepts: Accepts): void {
     if (!accepts.events) {
       admitted.patient(true);
       reply.answering = () => admitted.patient(false);
     }
-    reply.asked(session === undefined ? undefined : (text) => session.push(text));
-    const exchange = endpoint.request(message, caller, session, reply);
-    if (session !== undefined || exchange === undefined) return;
-    // Nothing could bring the answer to this client later: when it leaves, the work is for nobody.
-    reply.gone = () => exchange.cancel("the client has left");
+    if (session === undefined) reply.asked();
+    else
+      reply.asked(
+        (text) => session.push(text),
+        () => this.#deps.replays.of(session),
+      );
+  }
+
+  /** Nothing could bring an answer to this client later: when it leaves, the work is for nobody. */
+  #cancelWhenGone({ request }: Admitted, reply: HttpReply, exchanges: readonly Exchange[]): void {
+    reply.gone = () => {
+      for (const exchange of exchanges) exchange.cancel("the client has left");
+    };
     request.signal.addEventListener("abort", reply.gone, { once: true });
   }
 
@@ -273,7 +285,3 @@ export class StreamableHttp {
 }
 
 const MISSING_SESSION = "Bad request: the Mcp-Session-Id header is missing; initialize first";
-
-function asObject(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
-}

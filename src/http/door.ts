@@ -1,3 +1,4 @@
+import type { HttpSse } from "../downstream/http-sse.ts";
 import type { StreamableHttp } from "../downstream/streamable-http.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -14,6 +15,7 @@ export interface DoorDeps extends AdmissionDeps {
   readonly paths: PathTable;
   readonly rooms: ReadonlyMap<string, Room>;
   readonly streamableHttp: StreamableHttp;
+  readonly httpSse: HttpSse;
   readonly log: Log;
   /** Everything that is no MCP endpoint. */
   readonly pages: (request: Request, peers: Peers) => Response | Promise<Response>;
@@ -49,7 +51,7 @@ export class Door {
       if (admission.status >= 400) this.#deps.log.debug(fields, "request refused");
       return admission;
     }
-    const { streamableHttp } = this.#deps;
+    const { streamableHttp, httpSse } = this.#deps;
     const admitted = {
       request,
       endpoint: room.endpoint,
@@ -58,6 +60,8 @@ export class Door {
       heard: room.endpoint.config.logEnabled ? this.#logger(room, admission) : undefined,
       patient: (on: boolean) => peers.timeout(request, on ? 0 : IDLE_TIMEOUT_SECONDS),
     };
+    if (path?.kind === "sse") return httpSse.open(admitted, path.announces);
+    if (path?.kind === "message") return httpSse.post(admitted);
     if (request.method === "GET") return streamableHttp.get(admitted);
     if (request.method === "DELETE") return streamableHttp.delete(admitted);
     return streamableHttp.post(admitted);

@@ -3,7 +3,10 @@ import type { Config } from "../config/config.ts";
 /** What a URL of a server stands for. */
 export interface EndpointPath {
   readonly server: string;
-  readonly kind: "mcp";
+  /** Streamable HTTP, the stream of HTTP+SSE, or where clients of such a stream post. */
+  readonly kind: "mcp" | "sse" | "message";
+  /** What the stream announces as the place to post to, up to the value of its session; `""` for the other kinds. */
+  readonly announces: string;
 }
 
 /** First path segments of our own; a server of that name is served below `/servers/` only when the bare path clashes. */
@@ -15,6 +18,8 @@ const OWN_PATHS = [
   "metrics",
   "mcp",
   "sse",
+  "message",
+  "messages",
   "oauth",
   "authorize",
   "token",
@@ -36,18 +41,28 @@ export function clashesWithOwnPath(name: string): boolean {
 export class PathTable {
   readonly #paths = new Map<string, EndpointPath>();
   readonly #bases: readonly string[];
+  /** What stands before a path that is told to clients: as a reverse proxy shows it. */
+  readonly #shown: string;
 
   constructor(config: Pick<Config, "baseURL" | "pathPrefix" | "servers" | "serves">) {
+    const { streamableHttp, sse } = config.serves;
     this.#bases = basesOf(config);
+    this.#shown = publicPath(config) + encodeURI(config.pathPrefix);
+    const names = [...config.servers.keys()];
     // A configured name wins over the word `servers`, so those come first and are not overwritten.
-    for (const name of config.servers.keys()) {
-      if (config.serves.streamableHttp) this.#add(`/${name}/mcp`, name);
-      if (config.serves.streamableHttp && !clashesWithOwnPath(name)) this.#add(`/${name}`, name);
+    for (const name of names) {
+      if (streamableHttp) {
+        this.#add(`/${name}/mcp`, name);
+        if (!clashesWithOwnPath(name)) this.#add(`/${name}`, name);
+      }
+      if (sse) this.#addSse(`/${name}`, name, "/message?sessionId=");
     }
-    for (const name of config.servers.keys()) {
-      if (!config.serves.streamableHttp) continue;
-      this.#add(`/servers/${name}/mcp`, name);
-      this.#add(`/servers/${name}`, name);
+    for (const name of names) {
+      if (streamableHttp) {
+        this.#add(`/servers/${name}/mcp`, name);
+        this.#add(`/servers/${name}`, name);
+      }
+      if (sse) this.#addSse(`/servers/${name}`, name, "/messages/?session_id=");
     }
   }
 
@@ -70,19 +85,30 @@ export class PathTable {
     return plain === undefined ? undefined : this.#paths.get(plain);
   }
 
-  #add(path: string, server: string): void {
+  /** @param message where to post, in the manner of the program whose layout this is */
+  #addSse(path: string, server: string, message: string): void {
+    this.#add(`${path}/sse`, server, "sse", this.#shown + encodeURI(path) + message);
+    this.#add(`${path}/message`, server, "message");
+    this.#add(`${path}/messages`, server, "message");
+  }
+
+  #add(path: string, server: string, kind: EndpointPath["kind"] = "mcp", announces = ""): void {
     for (const base of this.#bases) {
       const whole = base + path;
-      if (!this.#paths.has(whole)) this.#paths.set(whole, { server, kind: "mcp" });
+      if (!this.#paths.has(whole)) this.#paths.set(whole, { server, kind, announces });
     }
   }
 }
 
 /** Longest first. Below the path of `baseURL` too, for a reverse proxy may or may not take that off. */
 function basesOf(config: Pick<Config, "baseURL" | "pathPrefix">): string[] {
-  if (config.pathPrefix !== "") return [config.pathPrefix];
-  const path = config.baseURL === undefined ? "" : new URL(config.baseURL).pathname.replace(/\/+$/, "");
-  return path === "" ? [""] : [path, ""];
+  const path = publicPath(config);
+  return path === "" ? [config.pathPrefix] : [path + config.pathPrefix, config.pathPrefix];
+}
+
+/** The path of `baseURL`, without a trailing slash. */
+function publicPath({ baseURL }: Pick<Config, "baseURL">): string {
+  return baseURL === undefined ? "" : new URL(baseURL).pathname.replace(/\/+$/, "");
 }
 
 /** Decodes once and takes the trailing slash off; refuses what decodes into another path structure. */

@@ -53,6 +53,7 @@ export function makeRooms(
 
 function makeSwitchboard(server: ServerConfig, config: Config, deps: RoomDeps): Switchboard {
   const { clock, random, log, watchdog } = deps;
+  const wires = { clock, watchdog, maxMessageBytes: config.maxMessageBytes, memory: { kind: undefined } };
   return new Switchboard(
     server,
     { name: config.name, version: config.version },
@@ -61,7 +62,7 @@ function makeSwitchboard(server: ServerConfig, config: Config, deps: RoomDeps): 
       random,
       log,
       restartDelayMs: config.restartDelayMs,
-      openWire: (wanted, need) => openWire(wanted, need, { clock, watchdog, maxMessageBytes: config.maxMessageBytes }),
+      openWire: (wanted, need) => openWire(wanted, need, wires),
       onFault: (failed, fault) => {
         if (failed.panicIfInvalid) deps.onPanic(failed.displayName, fault.message);
       },

@@ -54,7 +54,8 @@ interface Known {
 export class Grants implements AccessTokens {
   readonly #deps: GrantsDeps;
   readonly #grants = new Map<string, Grant>();
-  readonly #perClient = new Map<string, number>();
+  readonly #perClient = new Counts();
+  readonly #perPrincipal = new Counts();
   readonly #known = new LRUCache<string, Known>({ max: MAX_REMEMBERED });
 
   constructor(deps: GrantsDeps) {
@@ -71,6 +72,10 @@ export class Grants implements AccessTokens {
 
   hasGrant(client: string): boolean {
     return this.#perClient.has(client);
+  }
+
+  lives(principal: string): boolean {
+    return this.#perPrincipal.has(principal);
   }
 
   bearer(token: string, audience: string): Principal | "invalid" | "insufficient" {
@@ -196,16 +201,35 @@ export class Grants implements AccessTokens {
 
   #keep(grant: Grant): void {
     this.#grants.set(grant.id, grant);
-    this.#perClient.set(grant.client, (this.#perClient.get(grant.client) ?? 0) + 1);
+    this.#perClient.add(grant.client);
+    this.#perPrincipal.add(principalOf(grant).id);
   }
 
   #forget(grant: Grant): boolean {
     if (this.#grants.get(grant.id) !== grant) return false;
     this.#grants.delete(grant.id);
-    const left = (this.#perClient.get(grant.client) ?? 1) - 1;
-    if (left > 0) this.#perClient.set(grant.client, left);
-    else this.#perClient.delete(grant.client);
+    this.#perClient.remove(grant.client);
+    this.#perPrincipal.remove(principalOf(grant).id);
     return true;
+  }
+}
+
+/** How often each text is there. */
+class Counts {
+  readonly #counts = new Map<string, number>();
+
+  has(text: string): boolean {
+    return this.#counts.has(text);
+  }
+
+  add(text: string): void {
+    this.#counts.set(text, (this.#counts.get(text) ?? 0) + 1);
+  }
+
+  remove(text: string): void {
+    const left = (this.#counts.get(text) ?? 1) - 1;
+    if (left > 0) this.#counts.set(text, left);
+    else this.#counts.delete(text);
   }
 }
 

@@ -57,6 +57,12 @@ export class ServerEndpoint {
         return this.#subscribe(message, caller, session, reply);
       case "resources/unsubscribe":
         return this.#unsubscribe(message, caller, session, reply);
+      case "tasks/get":
+      case "tasks/result":
+      case "tasks/cancel":
+        return this.#task(message, caller, session, reply);
+      case "tasks/list":
+        return this.#listTasks(message, caller, session, reply);
       default:
         return this.#relay(message, caller, session, reply);
     }
@@ -135,6 +141,24 @@ export class ServerEndpoint {
     if (offered === false) return refuse();
     void offered.then((found) => (found ? void this.#relay(message, caller, session, reply) : refuse()));
     return undefined;
+  }
+
+  /** On a connection of several a task is its maker's alone; to others it does not exist. */
+  #task(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
+    const task = message.stringParam("taskId") ?? "";
+    const line = this.switchboard.lineOf(session, caller);
+    if (line.exclusive !== undefined || line.tasks.belongs(task, caller, session)) {
+      return this.#relay(message, caller, session, reply);
+    }
+    reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Task not found: ${task}`));
+    return undefined;
+  }
+
+  #listTasks(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange {
+    const line = this.switchboard.lineOf(session, caller);
+    if (line.exclusive !== undefined) return this.#relay(message, caller, session, reply);
+    const rewrite = (text: string): string => line.tasks.only(text, caller, session);
+    return this.#relay(message, caller, session, reply, { rewrite });
   }
 
   #setLevel(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange {

@@ -5,6 +5,7 @@ import type { Fault } from "../upstream/fault.ts";
 import type { Caller, Reply } from "./ends.ts";
 import type { Line } from "./line.ts";
 import type { Session } from "./session.ts";
+import { createdTask } from "./tasks.ts";
 
 export interface ExchangeHooks {
   /** Changes the answer's text before it gets the client's id back. */
@@ -28,6 +29,8 @@ export class Exchange implements Pending {
   #over = false;
   /** Questions of the server to this client that are open. */
   #questions = 0;
+  /** The server has made a task of the request. */
+  #task = false;
 
   constructor(
     line: Line,
@@ -50,7 +53,12 @@ export class Exchange implements Pending {
   }
 
   get paused(): boolean {
-    return this.#questions > 0;
+    // The result of a task comes when the task is done, however long that takes.
+    return this.#questions > 0 || this.request.method === "tasks/result";
+  }
+
+  get outlives(): boolean {
+    return this.#task;
   }
 
   get over(): boolean {
@@ -68,6 +76,7 @@ export class Exchange implements Pending {
   /** Says something to the client on the stream of this request. */
   push(text: string): void {
     if (!this.#over) this.#reply.push(text);
+    else if (this.#task) this.session?.push(text);
   }
 
   questionOpened(): void {
@@ -90,9 +99,18 @@ export class Exchange implements Pending {
     this.#line.notification(message, this);
   }
 
+  parked(): void {
+    if (!this.#over) this.#reply.park?.();
+  }
+
   answered(message: Message): void {
     if (this.#over) return;
     const text = message.withId(this.request.id ?? "null");
+    const task = createdTask(this.request, message);
+    if (task !== undefined) {
+      this.#task = true;
+      this.#line.tasks.created(task, this.caller, this.session);
+    }
     this.#end(message.result !== undefined);
     this.#reply.finish(this.#hooks.rewrite === undefined ? text : this.#hooks.rewrite(text));
   }

@@ -11,6 +11,7 @@ import type { Caller } from "./ends.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Question, Session } from "./session.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import { Tasks, relatedTask } from "./tasks.ts";
 
 /**
  * How long after another principal's last exchange a question without an address is still not given to the only open
@@ -57,6 +58,7 @@ export class Line {
   /** The session that has this line for itself. */
   readonly exclusive: Session | undefined;
   readonly subscriptions = new Subscriptions();
+  readonly tasks = new Tasks();
   readonly #owner: LineOwner;
   readonly #sessions = new Set<Session>();
   readonly #exchanges = new Set<Exchange>();
@@ -83,6 +85,11 @@ export class Line {
 
   get idle(): boolean {
     return this.#sessions.size === 0 && this.#exchanges.size === 0;
+  }
+
+  /** Sessions are on it, but nothing would be lost to them but warmth. */
+  get unused(): boolean {
+    return this.#exchanges.size === 0 && this.#passed.size === 0 && this.subscriptions.uris().length === 0;
   }
 
   get lastUsed(): number {
@@ -175,7 +182,7 @@ export class Line {
   question(message: Message, exchange: Exchange | undefined, connection: Connection): void {
     if (message.id === undefined) return;
     this.#owner.asked();
-    const target = exchange === undefined ? this.#target() : targetOf(exchange);
+    const target = exchange === undefined ? (this.#taskTarget(message) ?? this.#target()) : targetOf(exchange);
     if (target === undefined) return connection.send(this.#refusal(message));
     if (!this.#relays(message) || !canAnswer(target.session.client.capabilities, message)) {
       const why = `the client has not declared the capability for ${message.method}`;
@@ -208,6 +215,9 @@ export class Line {
 
   /** A notification of the server other than progress. */
   notification(message: Message, exchange: Exchange | undefined): void {
+    const task = exchange === undefined && this.exclusive === undefined ? relatedTask(message) : undefined;
+    // What concerns a task is for nobody but who made it, also when nobody can be told.
+    if (task !== undefined) return this.tasks.listener(task, this.#sessions)?.push(message.text);
     switch (message.method) {
       case "notifications/cancelled":
         return this.#withdrawn(message);
@@ -289,6 +299,18 @@ export class Line {
     if (this.#connection?.attributes === true || this.#exchanges.size !== 1) return undefined;
     const [only] = this.#exchanges;
     return only;
+  }
+
+  /** Who made the task that a question belongs to, with the request that waits for its result. */
+  #taskTarget(message: Message): Target | undefined {
+    const task = relatedTask(message);
+    const session = this.exclusive ?? this.tasks.listener(task, this.#sessions);
+    if (task === undefined || session === undefined) return undefined;
+    const waits = [...this.#exchanges].find(
+      ({ request, session: whose }) =>
+        whose === session && request.method === "tasks/result" && request.stringParam("taskId") === task,
+    );
+    return { session, exchange: waits };
   }
 
   /** Whom a question without an address is for; undefined when that cannot be known. */

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import type { Principal } from "../policy/principal.ts";
 import type { Sealer } from "../store/sealer.ts";
@@ -37,6 +38,7 @@ export class Sessions {
   readonly #random: () => number;
   #limits: SessionLimits;
   readonly #live = new Map<string, { session: Session; endpoint: string; made: number }>();
+  readonly #attached = new Map<Session, string>();
   readonly #ended: LRUCache<string, true>;
 
   constructor(sealer: Sealer, clock: Clock, random: () => number, limits: SessionLimits) {
@@ -48,19 +50,34 @@ export class Sessions {
   }
 
   get size(): number {
-    return this.#live.size;
+    return this.#live.size + this.#attached.size;
   }
 
   /** Streams that are open for what belongs to no request. */
   get streams(): number {
     let open = 0;
     for (const { session } of this.#live.values()) open += session.streamCount;
+    for (const session of this.#attached.keys()) open += session.streamCount;
     return open;
   }
 
-  create(endpoint: string, principal: Principal, client: Client, ownChild: boolean): Session {
+  create(endpoint: string, principal: Principal, said: Client, ownChild: boolean): Session {
     const made = this.#clock.now();
-    return this.#keep(this.#seal(endpoint, principal, client, made), endpoint, principal, client, ownChild, made);
+    const { id, client } = this.#seal(endpoint, principal, said, made);
+    return this.#keep(id, endpoint, principal, client, ownChild, made);
+  }
+
+  /** A session that lives exactly as long as the stream of its client: nobody can name it, nothing brings it back. */
+  attach(endpoint: string, principal: Principal, client: Client, ownChild: boolean): Session {
+    const session = this.#make(randomUUID(), principal, client, ownChild);
+    this.#attached.set(session, endpoint);
+    return session;
+  }
+
+  /** Ends a session that was attached to a stream. */
+  detach(session: Session): void {
+    this.#attached.delete(session);
+    session.end();
   }
 
   /**
@@ -117,24 +134,27 @@ export class Sessions {
     this.#limits = limits;
   }
 
-  /** Drops the sessions of an endpoint from memory; their ids stay good, should it come back. */
-  drop(endpoint: string): void {
+  /** Drops sessions of an endpoint from memory; their ids stay good for who is let in. */
+  drop(endpoint: string, which: (session: Session) => boolean = () => true): void {
     for (const [id, entry] of this.#live) {
-      if (entry.endpoint !== endpoint) continue;
+      if (entry.endpoint !== endpoint || !which(entry.session)) continue;
       this.#live.delete(id);
       entry.session.end();
     }
+    for (const [session, of] of this.#attached) if (of === endpoint && which(session)) this.detach(session);
   }
 
   /** The sessions of an endpoint that are in memory. */
   *of(endpoint: string): Iterable<Session> {
     for (const entry of this.#live.values()) if (entry.endpoint === endpoint) yield entry.session;
+    for (const [session, of] of this.#attached) if (of === endpoint) yield session;
   }
 
   /** Ends all, on the way out; their ids stay good. */
   close(): void {
     for (const { session } of this.#live.values()) session.end();
     this.#live.clear();
+    for (const session of this.#attached.keys()) this.detach(session);
   }
 
   /** Drops idle sessions from memory, and the oldest ones for good. */
@@ -149,12 +169,16 @@ export class Sessions {
   }
 
   #keep(id: string, endpoint: string, principal: Principal, client: Client, ownChild: boolean, made: number): Session {
-    // Ids of questions begin at a place of their own in each life of a session.
-    const first = Math.floor(this.#random() * 2 ** 31) * 1_000;
-    const session = new Session(id, client, principal, ownChild, this.#clock.now(), first);
+    const session = this.#make(id, principal, client, ownChild);
     this.#makeRoom();
     this.#live.set(id, { session, endpoint, made });
     return session;
+  }
+
+  #make(id: string, principal: Principal, client: Client, ownChild: boolean): Session {
+    // Ids of questions begin at a place of their own in each life of a session.
+    const first = Math.floor(this.#random() * 2 ** 31) * 1_000;
+    return new Session(id, client, principal, ownChild, this.#clock.now(), first);
   }
 
   #makeRoom(): void {
@@ -170,20 +194,16 @@ export class Sessions {
     }
   }
 
-  #seal(endpoint: string, principal: Principal, client: Client, made: number): string {
-    const whole: Sealed = {
-      e: endpoint,
-      p: principal.id,
-      v: client.protocolVersion,
-      i: client.info,
-      c: client.capabilities,
-      t: made,
+  /** The id, and the client as the id says it: what does not fit into the one is not kept in memory either. */
+  #seal(endpoint: string, principal: Principal, client: Client, made: number): { id: string; client: Client } {
+    const seal = ({ protocolVersion, info, capabilities }: Client): string => {
+      const sealed: Sealed = { e: endpoint, p: principal.id, v: protocolVersion, i: info, c: capabilities, t: made };
+      return this.#sealer.seal(JSON.stringify(sealed));
     };
-    const sealed = this.#sealer.seal(JSON.stringify(whole));
-    if (sealed.length <= MAX_SEALED_CHARACTERS) return sealed;
-    return this.#sealer.seal(
-      JSON.stringify({ ...whole, i: briefInfo(client.info), c: briefCapabilities(client.capabilities) }),
-    );
+    const id = seal(client);
+    if (id.length <= MAX_SEALED_CHARACTERS) return { id, client };
+    const brief = { ...client, info: briefInfo(client.info), capabilities: briefCapabilities(client.capabilities) };
+    return { id: seal(brief), client: brief };
   }
 }
 

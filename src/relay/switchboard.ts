@@ -137,8 +137,8 @@ export class Switchboard implements UpstreamListener, LineOwner {
     );
   }
 
-  /** The line a session's notifications go to; none while it has no connection. */
-  lineOf(session: Session, caller: Caller): Line {
+  /** The line that what this caller sends goes to. */
+  lineOf(session: Session | undefined, caller: Caller): Line {
     return this.#lineFor(caller, session);
   }
 
@@ -213,8 +213,22 @@ export class Switchboard implements UpstreamListener, LineOwner {
 
   #makeRoom(): void {
     this.#releaseIdle(this.clock.now());
+    if (!this.upstream.atCapacity) return;
+    // A session whose header has changed is still on the line of its old value.
+    for (const line of this.#lines.values()) {
+      if (this.#takesHeaders && line !== this.#shared && line.unused) {
+        line.dismiss();
+        return this.#release(line);
+      }
+    }
     // The one that nobody is on was started for the catalogue, which is known by now.
-    if (this.upstream.atCapacity && this.#shared.idle && this.#takesHeaders) void this.upstream.rest();
+    if (this.#shared.idle && this.#sharesNothing) void this.upstream.rest();
+  }
+
+  /** Whether nobody is ever put on the shared connection: it is there for the catalogue alone. */
+  get #sharesNothing(): boolean {
+    const { isolation } = this.config;
+    return this.#takesHeaders || isolation === "session" || isolation === "user";
   }
 
   #releaseIdle(unusedSince: number): void {

@@ -12,8 +12,12 @@ export interface Pending {
   readonly progressToken: string | undefined;
   /** True while somebody is being asked on behalf of this request; its time stands still then. */
   readonly paused: boolean;
+  /** Its progress goes on after the answer: the server has made a task of it. */
+  readonly outlives?: boolean;
   /** A notification or request of the server that belongs to this one. */
   related(message: Message): void;
+  /** The answer is going to be fetched later, over a stream that was taken up again. */
+  parked?(): void;
   answered(message: Message): void;
   failed(fault: Fault): void;
 }
@@ -39,6 +43,9 @@ export interface Introduction {
   readonly capabilities: Readonly<Record<string, unknown>>;
 }
 
+/** Tasks whose progress is passed on; of more than that the oldest have none. */
+const MAX_TASKS = 1_000;
+
 interface Entry {
   readonly pending: Pending;
   deadline: number;
@@ -53,6 +60,8 @@ export class Connection {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #entries = new Map<number, Entry>();
+  /** Requests that became tasks, for their progress. */
+  readonly #tasks = new Map<number, Pending>();
   #listener: ConnectionListener | undefined;
   #idle: (() => void)[] = [];
   #nextId = 1;
@@ -193,7 +202,10 @@ export class Connection {
     if (message.kind === "response") return this.#answered(message);
     if (message.method === "notifications/progress") {
       const token = message.param("progressToken");
-      const entry = token === undefined ? undefined : this.#entries.get(Number(message.slice(token)));
+      const id = token === undefined ? Number.NaN : Number(message.slice(token));
+      const task = this.#tasks.get(id);
+      if (task?.progressToken !== undefined) return task.related(message);
+      const entry = this.#entries.get(id);
       // Progress nobody asked for, or for a request that is over, has no reader.
       if (entry === undefined || entry.pending.progressToken === undefined) return;
       entry.deadline = this.#deadline();
@@ -222,6 +234,7 @@ export class Connection {
     return {
       message: (text, via) => this.#message(text, via),
       failed: (id, fault) => this.#failed(id, fault),
+      parked: (id) => this.#entries.get(id)?.pending.parked?.(),
       closed: (fault) => this.#ended(fault),
       noise: (line, from) => this.#listener?.noise(line, from),
     };
@@ -235,7 +248,11 @@ export class Connection {
 
   #answered(message: Message): void {
     const id = Number(message.id);
-    this.#take(id)?.pending.answered(message);
+    const pending = this.#take(id)?.pending;
+    pending?.answered(message);
+    if (pending?.outlives !== true) return;
+    this.#tasks.set(id, pending);
+    if (this.#tasks.size > MAX_TASKS) this.#tasks.delete(this.#tasks.keys().next().value ?? id);
   }
 
   #take(id: number): Entry | undefined {

@@ -25,12 +25,19 @@ export class Fault extends Error {
   readonly detail: string | undefined;
   /** The upstream certainly did not begin to work on the request, so asking again is safe. */
   readonly notRun: boolean;
+  /** Of HTTP, where the server gave one instead of an answer. */
+  readonly status: number | undefined;
 
-  constructor(code: FaultCode, message: string, options: { detail?: string | undefined; notRun?: boolean } = {}) {
+  constructor(
+    code: FaultCode,
+    message: string,
+    options: { detail?: string | undefined; notRun?: boolean; status?: number } = {},
+  ) {
     super(message);
     this.name = "Fault";
     this.code = code;
     this.detail = options.detail;
     this.notRun = options.notRun ?? false;
+    this.status = options.status;
   }
 }

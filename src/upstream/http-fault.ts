@@ -85,6 +85,7 @@ export function statusFault({ status, headers, body }: Refusal): Fault {
   return new Fault("upstream.http_status", `the server answered with HTTP ${status}${hint}`, {
     detail: shown === "" ? undefined : shown,
     notRun,
+    status,
   });
 }
 

@@ -16,6 +16,8 @@ interface Call {
   readonly signal: AbortSignal;
   readonly body?: string;
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Another place of the same server than the endpoint. */
+  readonly url?: string;
 }
 
 /**
@@ -66,8 +68,9 @@ export class HttpLink {
       ...(call.body === undefined ? {} : { body: call.body }),
       ...(this.#tls === undefined ? {} : { tls: this.#tls }),
     };
-    let response = await this.#fetch(this.#url, init);
-    const target = sameOriginTarget(response, this.#url);
+    const url = call.url ?? this.#url;
+    let response = await this.#fetch(url, init);
+    const target = sameOriginTarget(response, url);
     if (target !== undefined) {
       response.body?.cancel().catch(() => undefined);
       response = await this.#fetch(target, init);

@@ -99,6 +99,7 @@ export class HttpWire implements Wire {
         this.#forget(id, exchange);
         listener.failed(id, fault);
       },
+      parked: () => listener.parked?.(id),
       noise: (line) => this.#noise?.line(line),
     });
     this.#exchanges.set(id, exchange);

@@ -1,6 +1,9 @@
 import type { ServerConfig } from "../config/config.ts";
 import type { Clock } from "../telemetry/clock.ts";
+import { DetectWire } from "./detect-wire.ts";
+import type { Memory } from "./detect-wire.ts";
 import { HttpWire } from "./http-wire.ts";
+import { SseWire } from "./sse-wire.ts";
 import { StdioWire } from "./stdio-wire.ts";
 import type { Need } from "./upstream.ts";
 import type { Watchdog } from "./watchdog.ts";
@@ -10,19 +13,23 @@ export interface WireDeps {
   readonly clock: Clock;
   readonly watchdog: Watchdog;
   readonly maxMessageBytes: number;
+  /** Of this server. */
+  readonly memory: Memory;
 }
 
 /** Makes the wire that a server's configuration asks for, with what one caller adds to it. */
 export function openWire(server: ServerConfig, need: Need, deps: WireDeps): Wire {
   const { target } = server;
   if (target.kind !== "stdio") {
-    return new HttpWire({
+    const options = {
       url: target.url,
       headers: { ...target.headers, ...need.headers },
       rejectUnauthorized: target.verifyTls,
       maxMessageBytes: deps.maxMessageBytes,
       clock: deps.clock,
-    });
+    };
+    if (target.kind === "detect") return new DetectWire(options, deps.memory);
+    return target.kind === "sse" ? new SseWire(options) : new HttpWire(options);
   }
   return new StdioWire({
     command: target.command,

@@ -221,7 +221,8 @@ export class Upstream {
       },
       clock,
       new Backoff(random, this.#deps.restartDelayMs),
-      shared,
+      // A remote server ends such a link with its stream, also while a client only listens.
+      shared || this.config.target.kind === "sse" || this.config.target.kind === "detect",
     );
   }
 

@@ -51,6 +51,8 @@ export interface WireListener {
   message(text: string, via: number | undefined): void;
   /** One request failed on its own; the link lives on. */
   failed(id: number, fault: Fault): void;
+  /** The server lets the stream of a request go, or is about to: its answer will be fetched later. Only HTTP has that. */
+  parked?(id: number): void;
   /** The link is gone. Called exactly once, also after `close()` (then without a fault). */
   closed(fault: Fault | undefined): void;
   /** A line a child wrote to stderr, control characters escaped; or garbage it wrote to stdout. */

@@ -99,7 +99,7 @@ describe("DELETE", () => {
     const client = await connect(`${proxy.url}/a/mcp`);
     const events = new EventReader(await client.fetch("GET"));
     expect((await client.fetch("DELETE")).ok).toBeTrue();
-    expect(await events.rest()).not.toContain("data:");
+    expect(await events.rest()).not.toContain("data: ");
     for (const method of ["GET", "DELETE"]) expect((await readAnswer(await client.fetch(method))).status).toBe(404);
     expect((await client.send(PING)).status).toBe(404);
   });

@@ -110,11 +110,11 @@ describe("the cap on processes", () => {
 
   test("children made for header values that are in use give no room: the next value is told so in words", async () => {
     const open = await Promise.all(
-      [1, 2].map((n) => RawClient.open(url("keyed"), { headers: { "x-key": `busy-${n}` } })),
+      [1, 2, 3].map((n) => RawClient.open(url("keyed"), { headers: { "x-key": `busy-${n}` } })),
     );
     const inboxes = open.map((raw) => raw.call("busy"));
     const calls = await Promise.all(open.map(() => servers.keyed.call("busy")));
-    const refused = hello(url("keyed"), { headers: { "x-key": "busy-3" } });
+    const refused = hello(url("keyed"), { headers: { "x-key": "busy-4" } });
     expect((await refused.answer()).message.error?.message).toContain("maxConnections");
     for (const call of calls) call.result("{}");
     for (const inbox of inboxes) expect((await inbox.answer()).message.error).toBeUndefined();

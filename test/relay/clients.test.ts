@@ -1,7 +1,12 @@
 import { expect, test } from "bun:test";
-import { Client as Client2, StreamableHTTPClientTransport as Transport2 } from "@modelcontextprotocol/client";
+import {
+  Client as Client2,
+  SSEClientTransport as Sse2,
+  StreamableHTTPClientTransport as Http2,
+} from "@modelcontextprotocol/client";
 import { Client as Client1 } from "@modelcontextprotocol/sdk/client/index.js";
-import { StreamableHTTPClientTransport as Transport1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
+import { SSEClientTransport as Sse1 } from "@modelcontextprotocol/sdk/client/sse.js";
+import { StreamableHTTPClientTransport as Http1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import {
   CreateMessageRequestSchema,
   ElicitRequestSchema,
@@ -11,6 +16,7 @@ import {
 } from "@modelcontextprotocol/sdk/types.js";
 import type { Call } from "../fixtures/relay-server.ts";
 import { overBoth } from "./relay-contract.ts";
+import type { ContractOptions, Subject } from "./relay-contract.ts";
 
 /** What the tests need of a client, whichever generation it is. */
 interface AnyClient {
@@ -41,7 +47,7 @@ async function generation1(url: string): Promise<AnyClient> {
   ]) {
     client.setNotificationHandler(schema, note);
   }
-  const transport = new Transport1(new URL(url));
+  const transport = url.endsWith("/sse") ? new Sse1(new URL(url)) : new Http1(new URL(url));
   await client.connect(transport);
   return {
     call: (tool, progress, signal) =>
@@ -54,7 +60,7 @@ async function generation1(url: string): Promise<AnyClient> {
     ping: () => client.ping(),
     instructions: () => client.getInstructions(),
     close: async () => {
-      await transport.terminateSession();
+      if ("terminateSession" in transport) await transport.terminateSession();
       await client.close();
     },
     heard,
@@ -70,7 +76,7 @@ async function generation2(url: string, versionNegotiation: { mode: "legacy" | "
   client.setNotificationHandler("notifications/tools/list_changed", note);
   client.setNotificationHandler("notifications/resources/updated", note);
   client.setNotificationHandler("notifications/message", note);
-  const transport = new Transport2(new URL(url));
+  const transport = url.endsWith("/sse") ? new Sse2(new URL(url)) : new Http2(new URL(url));
   await client.connect(transport);
   return {
     call: (tool, progress, signal) =>
@@ -86,7 +92,7 @@ async function generation2(url: string, versionNegotiation: { mode: "legacy" | "
     ping: () => client.ping(),
     instructions: () => client.getInstructions(),
     close: async () => {
-      await transport.terminateSession();
+      if ("terminateSession" in transport) await transport.terminateSession();
       await client.close();
     },
     heard,
@@ -96,8 +102,9 @@ async function generation2(url: string, versionNegotiation: { mode: "legacy" | "
 const GENERATIONS: readonly [string, (url: string) => Promise<AnyClient>][] = [
   ["SDK 1.x", generation1],
   ["SDK 2.x, legacy", (url) => generation2(url, { mode: "legacy" })],
-  ["SDK 2.x, negotiating", (url) => generation2(url, { mode: "auto" })],
 ];
+/** Its question about the era waits for ever on HTTP+SSE, with or without a proxy. */
+const NEGOTIATING: typeof GENERATIONS = [["SDK 2.x, negotiating", (url) => generation2(url, { mode: "auto" })]];
 
 /** Asks until it is there: what is said on another stream may come a moment later. */
 async function eventually(what: () => boolean): Promise<void> {
@@ -108,95 +115,98 @@ async function eventually(what: () => boolean): Promise<void> {
 
 const done = (call: Call): void => call.result('{"content":[{"type":"text","text":"done"}]}');
 
-overBoth(
-  "clients as people have them",
-  (subject) => {
-    for (const [name, connect] of GENERATIONS) {
-      test(`${name}: connects, lists, calls, pings and leaves`, async () => {
-        const client = await connect(subject().url);
-        expect(await client.tools()).toEqual(["echo"]);
-        expect(client.instructions()).toBe("be kind");
-        expect(await client.call("echo")).toHaveProperty("content");
-        await client.ping();
-        await client.close();
-      });
-
-      test(`${name}: sees progress in order, then the result`, async () => {
-        const client = await connect(subject().url);
-        const seen: number[] = [];
-        const called = client.call("steps", (n) => seen.push(n));
-        const call = await subject().server.call("steps");
-        for (const n of [1, 2, 3]) call.progress(`"progress":${n},"total":3`);
-        done(call);
-        expect(await called).toMatchObject({ content: [{ type: "text", text: "done" }] });
-        expect(seen).toEqual([1, 2, 3]);
-        await client.close();
-      });
-
-      test(`${name}: answers sampling and elicitation in the middle of its call`, async () => {
-        const client = await connect(subject().url);
-        const called = client.call("asks");
-        const call = await subject().server.call("asks");
-        const sampled = await call.ask("sampling/createMessage", '{"messages":[],"maxTokens":5}', '"s"');
-        expect(sampled.message.result).toMatchObject(SAMPLE);
-        const form = '{"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}';
-        const elicited = await call.ask("elicitation/create", `{"message":"who?","requestedSchema":${form}}`, "8");
-        expect(elicited.message.result).toMatchObject(ELICITED);
-        done(call);
-        await called;
-        await client.close();
-      });
-
-      test(`${name}: an abort reaches the server as a cancellation`, async () => {
-        const client = await connect(subject().url);
-        const abort = new AbortController();
-        const called = client.call("slow", undefined, abort.signal);
-        called.catch(() => undefined);
-        const call = await subject().server.call("slow");
-        abort.abort("enough");
-        await call.cancelled();
-        expect(called).rejects.toThrow();
-        await client.close();
-      });
-
-      test(`${name}: hears of changed lists, resources and logs outside its calls`, async () => {
-        const client = await connect(subject().url);
-        await client.subscribe("a://seen");
-        const called = client.call("find-peer");
-        const call = await subject().server.call("find-peer");
-        done(call);
-        await called;
-        const { peer } = call;
-        peer.say('{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}');
-        peer.say('{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a://seen"}}');
-        peer.say('{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":"x"}}');
-        await eventually(() => client.heard.length >= 3);
-        expect(client.heard).toEqual([
-          "notifications/tools/list_changed",
-          "notifications/resources/updated",
-          "notifications/message",
-        ]);
-        await client.close();
-      });
-
-      test(`${name}: a server's error has its code and data`, async () => {
-        const client = await connect(subject().url);
-        const called = client.call("fails");
-        (await subject().server.call("fails")).error('{"code":-32077,"message":"own","data":{"n":1}}');
-        const error = await called.then(
-          () => undefined,
-          (reason: unknown) => reason as { code: number; data: unknown },
-        );
-        expect(error).toMatchObject({ code: -32077, data: { n: 1 } });
-        await client.close();
-      });
-    }
+const OPTIONS: ContractOptions = {
+  prepare: (server) => {
+    server.introduce = ({ message }) =>
+      `{"protocolVersion":${JSON.stringify(message.params?.["protocolVersion"])},"capabilities":${server.capabilities.replace('"tools":{}', '"tools":{"listChanged":true}')},` +
+      '"serverInfo":{"name":"scripted","version":"7"},"instructions":"be kind"}';
   },
-  {
-    prepare: (server) => {
-      server.introduce = ({ message }) =>
-        `{"protocolVersion":${JSON.stringify(message.params?.["protocolVersion"])},"capabilities":${server.capabilities.replace('"tools":{}', '"tools":{"listChanged":true}')},` +
-        '"serverInfo":{"name":"scripted","version":"7"},"instructions":"be kind"}';
-    },
-  },
-);
+};
+
+overBoth("clients as people have them", (subject) => suite(subject, GENERATIONS), OPTIONS);
+overBoth("clients that negotiate", (subject) => suite(subject, NEGOTIATING), { ...OPTIONS, fronts: ["http"] });
+
+function suite(subject: () => Subject, generations: typeof GENERATIONS): void {
+  for (const [name, connect] of generations) {
+    test(`${name}: connects, lists, calls, pings and leaves`, async () => {
+      const client = await connect(subject().url);
+      expect(await client.tools()).toEqual(["echo"]);
+      expect(client.instructions()).toBe("be kind");
+      expect(await client.call("echo")).toHaveProperty("content");
+      await client.ping();
+      await client.close();
+    });
+
+    test(`${name}: sees progress in order, then the result`, async () => {
+      const client = await connect(subject().url);
+      const seen: number[] = [];
+      const called = client.call("steps", (n) => seen.push(n));
+      const call = await subject().server.call("steps");
+      for (const n of [1, 2, 3]) call.progress(`"progress":${n},"total":3`);
+      // Over HTTP+SSE the SDK takes an answer before the notifications that came in the same packet.
+      if (subject().front === "sse") await eventually(() => seen.length === 3);
+      done(call);
+      expect(await called).toMatchObject({ content: [{ type: "text", text: "done" }] });
+      expect(seen).toEqual([1, 2, 3]);
+      await client.close();
+    });
+
+    test(`${name}: answers sampling and elicitation in the middle of its call`, async () => {
+      const client = await connect(subject().url);
+      const called = client.call("asks");
+      const call = await subject().server.call("asks");
+      const sampled = await call.ask("sampling/createMessage", '{"messages":[],"maxTokens":5}', '"s"');
+      expect(sampled.message.result).toMatchObject(SAMPLE);
+      const form = '{"type":"object","properties":{"name":{"type":"string"}},"required":["name"]}';
+      const elicited = await call.ask("elicitation/create", `{"message":"who?","requestedSchema":${form}}`, "8");
+      expect(elicited.message.result).toMatchObject(ELICITED);
+      done(call);
+      await called;
+      await client.close();
+    });
+
+    test(`${name}: an abort reaches the server as a cancellation`, async () => {
+      const client = await connect(subject().url);
+      const abort = new AbortController();
+      const called = client.call("slow", undefined, abort.signal);
+      called.catch(() => undefined);
+      const call = await subject().server.call("slow");
+      abort.abort("enough");
+      await call.cancelled();
+      expect(called).rejects.toThrow();
+      await client.close();
+    });
+
+    test(`${name}: hears of changed lists, resources and logs outside its calls`, async () => {
+      const client = await connect(subject().url);
+      await client.subscribe("a://seen");
+      const called = client.call("find-peer");
+      const call = await subject().server.call("find-peer");
+      done(call);
+      await called;
+      const { peer } = call;
+      peer.say('{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}');
+      peer.say('{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a://seen"}}');
+      peer.say('{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"error","data":"x"}}');
+      await eventually(() => client.heard.length >= 3);
+      expect(client.heard).toEqual([
+        "notifications/tools/list_changed",
+        "notifications/resources/updated",
+        "notifications/message",
+      ]);
+      await client.close();
+    });
+
+    test(`${name}: a server's error has its code and data`, async () => {
+      const client = await connect(subject().url);
+      const called = client.call("fails");
+      (await subject().server.call("fails")).error('{"code":-32077,"message":"own","data":{"n":1}}');
+      const error = await called.then(
+        () => undefined,
+        (reason: unknown) => reason as { code: number; data: unknown },
+      );
+      expect(error).toMatchObject({ code: -32077, data: { n: 1 } });
+      await client.close();
+    });
+  }
+}

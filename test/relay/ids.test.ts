@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { overBoth } from "./relay-contract.ts";
+import { overHttpClients } from "./relay-contract.ts";
 
 const RAW_IDS = [
   "5",
@@ -18,7 +18,7 @@ const RAW_IDS = [
   '"null"',
 ];
 
-overBoth("ids", (subject) => {
+overHttpClients("ids", (subject) => {
   test("each id comes back as it was written, all in flight at once", async () => {
     const { server, client } = subject();
     const raw = await client();

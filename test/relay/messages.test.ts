@@ -104,7 +104,7 @@ overBoth(
         const calls = [await server.call(`change-${kind}`), await server.call(`change-${kind}`)];
         calls[0]?.say(`{"jsonrpc":"2.0","method":"${method}"}`);
         // Over HTTP in `auto` each session has a server session of its own, which speaks for itself.
-        if (transport === "http") calls[1]?.say(`{"jsonrpc":"2.0","method":"${method}"}`);
+        if (transport !== "stdio") calls[1]?.say(`{"jsonrpc":"2.0","method":"${method}"}`);
         for (const call of calls) call.result("{}");
         await Promise.all(inboxes.map((inbox) => inbox.answer()));
         await Promise.all(streams.map((stream) => stream.method(method)));

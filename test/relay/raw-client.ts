@@ -62,6 +62,17 @@ export class Inbox {
     if (!this.#over) throw new Error(`the stream does not end; came: ${this.texts.join(" ")}`);
   }
 
+  /** What comes on a stream that many share. */
+  opened(status: number, headers: Headers): void {
+    this.#status = status;
+    this.#headers = headers;
+    this.#wake();
+  }
+
+  take(text: string): void {
+    this.#add(text);
+  }
+
   async read(response: Response): Promise<void> {
     this.#status = response.status;
     this.#headers = response.headers;
@@ -118,7 +129,7 @@ export interface RawClientOptions {
   readonly version?: string;
 }
 
-/** A legacy Streamable HTTP client that hides nothing and changes nothing. */
+/** A legacy client that hides nothing and changes nothing: over HTTP+SSE where the URL ends in `/sse`, else Streamable HTTP. */
 export class RawClient {
   readonly url: string;
   readonly introduction: Said;
@@ -127,8 +138,16 @@ export class RawClient {
   headers: Readonly<Record<string, string>>;
   readonly #version: string;
   readonly #abort = new AbortController();
+  readonly #channel: SseChannel | undefined;
 
-  private constructor(url: string, introduction: Said, session: string, options: RawClientOptions) {
+  private constructor(
+    url: string,
+    introduction: Said,
+    session: string,
+    options: RawClientOptions,
+    channel?: SseChannel,
+  ) {
+    this.#channel = channel;
     this.url = url;
     this.introduction = introduction;
     this.session = session;
@@ -138,6 +157,17 @@ export class RawClient {
 
   /** Says `initialize`; an answer that is no result is an error with its text. */
   static async open(url: string, options: RawClientOptions = {}): Promise<RawClient> {
+    if (new URL(url).pathname.endsWith("/sse")) {
+      const channel = await SseChannel.open(url, options.headers ?? {});
+      const introduction = await channel.post(initializeText(options), options.headers ?? {}).answer();
+      if (introduction.message.result === undefined) {
+        channel.close();
+        throw new Error(`no session: ${introduction.text}`);
+      }
+      const client = new RawClient(url, introduction, channel.endpoint, options, channel);
+      await client.notify("notifications/initialized");
+      return client;
+    }
     const inbox = hello(url, options);
     const introduction = await inbox.answer();
     const session = await inbox.header("mcp-session-id");
@@ -149,6 +179,7 @@ export class RawClient {
 
   /** Sends one raw message. */
   post(text: string, headers: Readonly<Record<string, string>> = {}): Inbox {
+    if (this.#channel !== undefined) return this.#channel.post(text, { ...this.headers, ...headers });
     const inbox = new Inbox();
     const init = { method: "POST", body: text, headers: { ...this.#all(), ...headers }, signal: this.#abort.signal };
     run(inbox, fetch(this.url, init));
@@ -174,6 +205,7 @@ export class RawClient {
 
   /** Opens the stream outside requests and waits until it is open. */
   async listen(): Promise<Inbox> {
+    if (this.#channel !== undefined) return this.#channel.listen();
     const inbox = new Inbox();
     const headers = { ...this.#all(), accept: "text/event-stream" };
     run(inbox, fetch(this.url, { headers, signal: this.#abort.signal }));
@@ -184,11 +216,13 @@ export class RawClient {
 
   /** Ends the session. */
   async end(): Promise<number> {
+    if (this.#channel !== undefined) return this.#channel.close();
     return (await fetch(this.url, { method: "DELETE", headers: this.#all() })).status;
   }
 
   /** Goes away without a word. */
   vanish(): void {
+    this.#channel?.close();
     this.#abort.abort();
   }
 
@@ -200,11 +234,124 @@ export class RawClient {
 /** Only `initialize`, for servers that may not be there. */
 export function hello(url: string, options: RawClientOptions = {}): Inbox {
   const inbox = new Inbox();
-  const version = options.version ?? "2025-11-25";
-  const params = `{"protocolVersion":"${version}","capabilities":${options.capabilities ?? "{}"},"clientInfo":{"name":"raw","version":"0"}}`;
-  const body = `{"jsonrpc":"2.0","id":"hello","method":"initialize","params":${params}}`;
+  const body = initializeText(options);
   run(inbox, fetch(url, { method: "POST", body, headers: common(options.headers ?? {}) }));
   return inbox;
+}
+
+function initializeText(options: RawClientOptions): string {
+  const version = options.version ?? "2025-11-25";
+  const params = `{"protocolVersion":"${version}","capabilities":${options.capabilities ?? "{}"},"clientInfo":{"name":"raw","version":"0"}}`;
+  return `{"jsonrpc":"2.0","id":"hello","method":"initialize","params":${params}}`;
+}
+
+/** The client's end of HTTP+SSE: one stream for everything, shared out to who waits for it. */
+class SseChannel {
+  /** Where to post. */
+  readonly endpoint: string;
+  readonly #abort: AbortController;
+  readonly #open = new Map<string, Inbox>();
+  readonly #outside: string[] = [];
+  #listener: Inbox | undefined;
+
+  private constructor(endpoint: string, abort: AbortController) {
+    this.endpoint = endpoint;
+    this.#abort = abort;
+  }
+
+  static async open(url: string, headers: Readonly<Record<string, string>>): Promise<SseChannel> {
+    const abort = new AbortController();
+    const response = await fetch(url, { headers: { ...headers, accept: "text/event-stream" }, signal: abort.signal });
+    if (!response.ok || response.body === null)
+      throw new Error(`no session: HTTP ${response.status} ${await response.text()}`);
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    const state: { channel?: SseChannel } = {};
+    const early: string[] = [];
+    void readSse(response.body, (type, data) => {
+      if (type === "endpoint") resolve(new URL(data, url).href);
+      else if (state.channel === undefined) early.push(data);
+      else state.channel.#take(data);
+    })
+      .catch(() => undefined)
+      .then(() => {
+        reject(new Error("the stream ended before it named an endpoint"));
+        state.channel?.close();
+      });
+    const channel = new SseChannel(await promise, abort);
+    state.channel = channel;
+    for (const data of early) channel.#take(data);
+    return channel;
+  }
+
+  post(text: string, headers: Readonly<Record<string, string>>): Inbox {
+    const inbox = new Inbox();
+    const { id, method } = JSON.parse(text) as Parsed;
+    const waits = id !== undefined && method !== undefined;
+    const key = JSON.stringify(id);
+    if (waits) this.#open.set(key, inbox);
+    const sent = fetch(this.endpoint, {
+      method: "POST",
+      body: text,
+      headers: common(headers),
+      signal: this.#abort.signal,
+    });
+    sent
+      .then(async (response) => {
+        if (response.status !== 202) return await inbox.read(response);
+        // What follows is an answer as good as one of HTTP's own.
+        inbox.opened(waits ? 200 : 202, response.headers);
+        if (!waits) inbox.end();
+      })
+      .catch(() => inbox.end());
+    return inbox;
+  }
+
+  listen(): Inbox {
+    this.#listener = new Inbox();
+    this.#listener.opened(200, new Headers());
+    for (const text of this.#outside.splice(0)) this.#listener.take(text);
+    return this.#listener;
+  }
+
+  close(): number {
+    this.#abort.abort();
+    for (const inbox of this.#open.values()) inbox.end();
+    this.#listener?.end();
+    return 204;
+  }
+
+  #take(text: string): void {
+    const { id, method } = JSON.parse(text) as Parsed;
+    if (method === undefined) {
+      const key = JSON.stringify(id);
+      const inbox = this.#open.get(key);
+      this.#open.delete(key);
+      inbox?.opened(200, new Headers());
+      inbox?.take(text);
+      return inbox?.end();
+    }
+    for (const inbox of this.#open.values()) inbox.take(text);
+    if (this.#listener !== undefined) this.#listener.take(text);
+    else if (this.#open.size === 0) this.#outside.push(text);
+  }
+}
+
+async function readSse(body: ReadableStream<Uint8Array>, event: (type: string, data: string) => void): Promise<void> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of body) {
+    const events = (rest + decoder.decode(chunk, { stream: true })).split("\n\n");
+    rest = events.pop() ?? "";
+    for (const each of events) {
+      const field = (name: string): string | undefined =>
+        each
+          .split("\n")
+          .find((line) => line.startsWith(`${name}: `))
+          ?.slice(name.length + 2);
+      const data = field("data");
+      if (data !== undefined) event(field("event") ?? "message", data);
+    }
+  }
 }
 
 function common(headers: Readonly<Record<string, string>>): Record<string, string> {

@@ -1,0 +1,37 @@
+import { ErrorCode, errorText } from "../protocol/errors.ts";
+import type { Message } from "../protocol/message.ts";
+import { negotiate } from "../protocol/versions.ts";
+import type { Caller, Client } from "../relay/ends.ts";
+import type { ServerEndpoint } from "../relay/endpoint.ts";
+import type { Session } from "../relay/session.ts";
+import { Fault } from "../upstream/fault.ts";
+
+/** Who says `initialize`, and the version that is settled with it. */
+export function readClient(message: Message): Client {
+  const params = message.parsedParams();
+  return {
+    protocolVersion: negotiate(params["protocolVersion"]),
+    info: params["clientInfo"] ?? { name: "unknown", version: "0" },
+    capabilities: asObject(params["capabilities"]),
+  };
+}
+
+/** The answer to `initialize`; `welcome` is false where it is an error, because the server is not there. */
+export async function introduce(
+  endpoint: ServerEndpoint,
+  message: Message,
+  session: Session,
+  caller: Caller,
+): Promise<{ readonly text: string; readonly welcome: boolean }> {
+  try {
+    return { text: await endpoint.initialize(message, session, caller), welcome: true };
+  } catch (error) {
+    const fault = error instanceof Fault ? error : new Fault("upstream.protocol", String(error));
+    const { message: why, data } = endpoint.switchboard.describe(fault, caller);
+    return { text: errorText(message.id ?? "null", ErrorCode.internal, why, data), welcome: false };
+  }
+}
+
+function asObject(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}

@@ -1,0 +1,17 @@
+import { DetectWire } from "../../src/upstream/detect-wire.ts";
+import { SseWire } from "../../src/upstream/sse-wire.ts";
+import { systemClock } from "../../src/telemetry/clock.ts";
+import { WireSseServer } from "../fixtures/wire-sse-server.ts";
+import { wireContract } from "./wire-contract.ts";
+
+const OPTIONS = { headers: {}, rejectUnauthorized: true, maxMessageBytes: 16 * 1024 * 1024, clock: systemClock };
+
+wireContract("sse", () => {
+  const server = new WireSseServer();
+  return { wire: new SseWire({ ...OPTIONS, url: server.url }), dispose: () => server.stop() };
+});
+
+wireContract("sse, detected before", () => {
+  const server = new WireSseServer();
+  return { wire: new DetectWire({ ...OPTIONS, url: server.url }, { kind: "sse" }), dispose: () => server.stop() };
+});
