@@ -177,7 +177,10 @@ export class Daemon {
       urls: this.#urlsOf(config),
       clock,
       log,
-      onEnd: (principal) => this.#sessions.endOf(principal),
+      onEnd: (principal) => {
+        this.#sessions.endOf(principal);
+        for (const line of [...this.#sseLines.values()]) if (line.principal === principal) line.stream.end();
+      },
     });
   }
 

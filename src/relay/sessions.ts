@@ -121,6 +121,7 @@ export class Sessions {
   /** Ends for good whatever one principal has open. */
   endOf(principal: string): void {
     for (const { session } of [...this.#live.values()]) if (session.principal.id === principal) this.end(session);
+    for (const session of [...this.#attached.keys()]) if (session.principal.id === principal) this.detach(session);
   }
 
   /** Takes a session back that never became one: its `initialize` failed. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { EventReader } from "../http/client.ts";
 import type { RunningProxy } from "../support/proxy.ts";
 import { FORM, callStatus, client, logIn, obtainCode, post, redeem, refresh, startLogin } from "./login.ts";
 import type { Tokens } from "./login.ts";
@@ -226,6 +227,29 @@ test("36: open streams end with the grant, and the session with them", async () 
     headers: { Authorization: `Bearer ${other.access_token}`, Accept: "text/event-stream", "Mcp-Session-Id": session },
   });
   expect(foreign.status).toBe(404);
+});
+
+test("4 and 36: streams of HTTP+SSE have the same audience, and end with the grant, initialized or not", async () => {
+  const tokens = await logIn(proxy.url, { resource: `${proxy.url}/a/sse` });
+  const open = (path: string, token: string): Promise<Response> =>
+    fetch(proxy.url + path, { headers: { Authorization: `Bearer ${token}`, Accept: "text/event-stream" } });
+  expect((await open("/b/sse", tokens.access_token)).status).toBe(401);
+  expect(await callStatus(`${proxy.url}/a/mcp`, tokens.access_token)).toBe(200);
+  const bare = new EventReader(await open("/a/sse", tokens.access_token));
+  const begun = new EventReader(await open("/a/sse", tokens.access_token));
+  for (const reader of [bare, begun]) await reader.until("\n\n");
+  const announced = /data: (\S+)/.exec(begun.text)?.[1] ?? "";
+  const other = await logIn(proxy.url, { resource: `${proxy.url}/b/mcp` });
+  const refused = await fetch(proxy.url + announced, {
+    method: "POST",
+    headers: { Authorization: `Bearer ${other.access_token}` },
+  });
+  expect(refused.status).toBe(401);
+  expect(refused.headers.get("www-authenticate")).toContain("/.well-known/oauth-protected-resource/a/sse");
+  expect(await callStatus(proxy.url + announced, tokens.access_token)).toBe(202);
+  await begun.until("serverInfo");
+  await post(proxy.url, "/oauth/revoke", { token: tokens.refresh_token, client_id: tokens.clientId });
+  await Promise.all([bare.rest(), begun.rest()]);
 });
 
 test("7: another principal's session does not exist", async () => {
