@@ -18,6 +18,8 @@ import type { Room } from "./http/rooms.ts";
 import { viewerOf } from "./http/viewer.ts";
 import type { AuthorizationServer } from "./oauth/authorization-server.ts";
 import { PublicUrls } from "./oauth/public-urls.ts";
+import type { Dialogue } from "./relay/dialogue.ts";
+import { Parking } from "./relay/parking.ts";
 import { Sessions } from "./relay/sessions.ts";
 import type { Switchboard } from "./relay/switchboard.ts";
 import { Sealer } from "./store/sealer.ts";
@@ -45,6 +47,7 @@ export interface DaemonDeps {
 export class Daemon {
   readonly #deps: DaemonDeps;
   readonly #sessions: Sessions;
+  readonly #parking: Parking<Dialogue>;
   readonly #heartbeat: Heartbeat;
   readonly #watchdog: Watchdog;
   readonly #replays: Replays;
@@ -69,6 +72,7 @@ export class Daemon {
     this.#startedAt = clock.now();
     this.#watchdog = new Watchdog({ log: (message) => log.warn({}, message) });
     this.#heartbeat = new Heartbeat(clock);
+    this.#parking = new Parking(new Sealer("request state", keys.keys), clock);
     this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config));
     this.#replays = new Replays({ events: config.replayEvents, bytes: config.replayBytes });
   }
@@ -148,6 +152,7 @@ export class Daemon {
    */
   async stop(): Promise<void> {
     this.#draining = true;
+    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.finishListening();
     const boards = [...this.#rooms.values()].map(({ endpoint }) => endpoint.switchboard);
     // Each by itself: a server whose calls are done need not wait for another one's.
     const patience = Math.max(0, this.#config.drainMs - STOPPING_MS);
@@ -204,6 +209,7 @@ export class Daemon {
       log,
       onPanic,
       watchdog: this.#watchdog,
+      parking: this.#parking,
     });
   }
 

@@ -6,6 +6,8 @@ import type { AccessTokens } from "../auth/oauth-gate.ts";
 import type { Config, ServerConfig } from "../config/config.ts";
 import { serverAudience } from "../oauth/resources.ts";
 import { ServerEndpoint } from "../relay/endpoint.ts";
+import type { Dialogue } from "../relay/dialogue.ts";
+import type { Parking } from "../relay/parking.ts";
 import { Switchboard } from "../relay/switchboard.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -25,6 +27,7 @@ export interface RoomDeps {
   readonly watchdog: Watchdog;
   /** The tokens of those who logged in; undefined where there is no login. */
   readonly access: AccessTokens | undefined;
+  readonly parking: Parking<Dialogue>;
   /** A server with `panicIfInvalid` cannot be started. */
   readonly onPanic: (server: string, reason: string) => void;
 }
@@ -46,7 +49,7 @@ export function makeRooms(
       old !== undefined && previous !== undefined && sameConnections(old.switchboard.config, server, previous, config);
     const switchboard = kept ? old.switchboard : makeSwitchboard(server, config, deps);
     const gate = gateOf(server, config, deps);
-    rooms.set(server.name, { endpoint: new ServerEndpoint(server, switchboard), gate });
+    rooms.set(server.name, { endpoint: new ServerEndpoint(server, switchboard, deps.parking), gate });
   }
   return rooms;
 }

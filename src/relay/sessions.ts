@@ -203,7 +203,9 @@ export class Sessions {
     };
     const id = seal(client);
     if (id.length <= MAX_SEALED_CHARACTERS) return { id, client };
-    const brief = { ...client, info: briefInfo(client.info), capabilities: briefCapabilities(client.capabilities) };
+    const said = { info: briefInfo(client.info), capabilities: briefCapabilities(client.capabilities) };
+    // Through text, for a piece of a long string keeps all of it in memory.
+    const brief: Client = { ...client, ...(JSON.parse(JSON.stringify(said)) as typeof said) };
     return { id: seal(brief), client: brief };
   }
 }

@@ -25,7 +25,10 @@ export interface Wire {
   /** Nobody waits for this request any more: over HTTP its stream is closed; over stdio nothing happens. */
   abandon(id: number): void;
 
-  /** What `initialize` settled: the version header and the end of the first phase. HTTP wires send it from now on. */
+  /**
+   * What the greeting settled: the version header and the end of the first phase. HTTP wires send it from now on; with a
+   * stateless version they have nothing to send but requests, and no stream outside them.
+   */
   initialized(protocolVersion: string): void;
 
   /** Opens (or closes) the stream for what the server says outside any request. Only HTTP has one. */
