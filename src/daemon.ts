@@ -4,6 +4,7 @@ import { Heartbeat } from "./downstream/heartbeat.ts";
 import { HttpSse } from "./downstream/http-sse.ts";
 import type { SseLines } from "./downstream/http-sse.ts";
 import { Replays } from "./downstream/replay.ts";
+import { Stdio } from "./downstream/stdio.ts";
 import { StreamableHttp } from "./downstream/streamable-http.ts";
 import { Door } from "./http/door.ts";
 import { openListener } from "./http/listener.ts";
@@ -83,11 +84,21 @@ export class Daemon {
   async start(): Promise<{ url: string }> {
     this.#listener = await this.#listen(this.#config);
     for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
-    this.#stopSweep = this.#deps.clock.every(SWEEP_MS, () => {
-      this.#sessions.sweep();
-      for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep();
-    });
+    this.#startSweep();
     return { url: this.#listener.url };
+  }
+
+  /**
+   * Serves one server to one client over stdio instead of to the network: no listener is opened, and the server is
+   * connected when the client says who it is.
+   * @param write takes one line for the client
+   * @throws Error when there is no server of that name
+   */
+  startStdio(server: string, write: (line: string) => void): Stdio {
+    const room = this.#rooms.get(server);
+    if (room === undefined) throw new Error(`there is no server "${server}"`);
+    this.#startSweep();
+    return new Stdio({ endpoint: room.endpoint, sessions: this.#sessions, log: this.#deps.log, write });
   }
 
   /**
@@ -132,6 +143,13 @@ export class Daemon {
     this.#heartbeat.stop();
     await this.#listener?.close();
     await this.#watchdog.stop();
+  }
+
+  #startSweep(): void {
+    this.#stopSweep = this.#deps.clock.every(SWEEP_MS, () => {
+      this.#sessions.sweep();
+      for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep();
+    });
   }
 
   #makeRooms(config: Config): Map<string, Room> {
