@@ -36,6 +36,7 @@ function world(): ServeIo {
       process.on("SIGTERM", call);
     },
     onReload: (call) => process.on("SIGHUP", call),
+    pipes: () => ({ input: process.stdin, output: stdout }),
   };
 }
 

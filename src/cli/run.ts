@@ -1,4 +1,6 @@
+import { bridge } from "./bridge.ts";
 import { check } from "./check.ts";
+import { command as serveCommand } from "./command.ts";
 import { HELP, helpAll } from "./help.ts";
 import { parseOptions, UsageError } from "./options.ts";
 import { serve } from "./serve.ts";
@@ -31,7 +33,11 @@ async function dispatch(argv: readonly string[], io: ServeIo): Promise<number> {
     case "check":
       return await check(command, io);
     case "serve":
-      return await serve(command, io);
+      return await serve(command, io, (url) => dispatch([...argv, url], io));
+    case "bridge":
+      return await bridge(command, io);
+    case "command":
+      return await serveCommand(command, io);
     default:
       io.stderr(`mcp-proxy: this version has no command for that (${command.kind})\n  Try: mcp-proxy --help\n`);
       return 2;
