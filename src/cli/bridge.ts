@@ -41,7 +41,7 @@ export async function bridge(options: BridgeOptions, io: ServeIo): Promise<numbe
   const place = new URL(remote.url);
   const named: ServerConfig = { ...server, displayName: place.host, target: { ...server.target, ca } };
   const config: Config = loaded.config;
-  const log = stderrLog(config, io);
+  const log = stderrLog(config);
   for (const warning of warnings) log.warn({}, warning);
   if (remote.verify.kind === "off") log.warn({}, "the server's certificate is not checked: anybody in between can read and change everything");
   // Without the query and the user: either may be a secret.

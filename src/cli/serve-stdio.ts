@@ -11,7 +11,7 @@ import { LineOutput, readLines } from "./stdio-pipe.ts";
 const LAST_ANSWERS_MS = 5_000;
 
 /** The log where standard output belongs to the protocol. */
-export function stderrLog(config: Config, io: ServeIo): LeveledLog {
+export function stderrLog(config: Config): LeveledLog {
   const { level, format } = config.log;
   return createLog({ level, format: format === "json" ? "json" : "pretty", colour: false, descriptor: 2 });
 }

@@ -99,7 +99,7 @@ async function serveOneOnStdio(config: Config, loaded: Loaded, options: ServeOpt
     io.stderr(`mcp-proxy: --stdio serves one server, and ${config.source} has ${count}; switch the others off\n`);
     return 1;
   }
-  const log = stderrLog(config, io);
+  const log = stderrLog(config);
   for (const note of [...loaded.notes, ...options.warnings]) log.info({}, note);
   return await serveStdio(config, server, io, log);
 }
