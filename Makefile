@@ -32,6 +32,9 @@ fmt: node_modules/.installed
 bench conformance: build
 	$(BUN) $(if $(filter bench,$@),bench/run.ts,test/conformance/run.ts)
 
+soak: node_modules/.installed # a few minutes of kills under load; FAULT_SEED=n repeats a run
+	$(BUN) test/faults/soak.ts
+
 check: lint test conformance
 
 install: node_modules/.installed
@@ -49,4 +52,4 @@ lock: # after a change of the dependencies in package.json
 schema: node_modules/.installed # after a change of src/config/schema*.ts
 	$(BUN) scripts/config-schema.ts
 
-.PHONY: run build test lint fmt bench conformance check install lock schema
+.PHONY: run build test lint fmt bench conformance soak check install lock schema

@@ -16,6 +16,8 @@ import { plainReplyHeaders } from "./http/reply-headers.ts";
 import { makeRooms } from "./http/rooms.ts";
 import type { Room } from "./http/rooms.ts";
 import { viewerOf } from "./http/viewer.ts";
+import type { Dialogue } from "./relay/dialogue.ts";
+import { Parking } from "./relay/parking.ts";
 import { Sessions } from "./relay/sessions.ts";
 import type { Switchboard } from "./relay/switchboard.ts";
 import { Sealer } from "./store/sealer.ts";
@@ -42,6 +44,7 @@ export interface DaemonDeps {
 export class Daemon {
   readonly #deps: DaemonDeps;
   readonly #sessions: Sessions;
+  readonly #parking: Parking<Dialogue>;
   readonly #heartbeat: Heartbeat;
   readonly #watchdog: Watchdog;
   readonly #replays: Replays;
@@ -55,6 +58,7 @@ export class Daemon {
   #door: Door;
   #listener: Listener | undefined;
   #stopSweep: (() => void) | undefined;
+  #stopReaper: (() => void) | undefined;
   #draining = false;
 
   constructor(config: Config, deps: DaemonDeps) {
@@ -64,6 +68,7 @@ export class Daemon {
     this.#startedAt = clock.now();
     this.#watchdog = new Watchdog({ log: (message) => log.warn({}, message) });
     this.#heartbeat = new Heartbeat(clock);
+    this.#parking = new Parking(new Sealer("request state", keys.keys), clock);
     this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config));
     this.#replays = new Replays({ events: config.replayEvents, bytes: config.replayBytes });
     this.#rooms = this.#makeRooms(config);
@@ -84,7 +89,18 @@ export class Daemon {
   async start(): Promise<{ url: string }> {
     this.#listener = await this.#listen(this.#config);
     for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
+<<<<<<< HEAD
     this.#startSweep();
+=======
+    if (process.pid === 1 && process.platform === "linux") {
+      const { startReaper } = await import("./upstream/reaper.ts");
+      this.#stopReaper = startReaper(this.#deps.clock, this.#deps.log);
+    }
+    this.#stopSweep = this.#deps.clock.every(SWEEP_MS, () => {
+      this.#sessions.sweep();
+      for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep();
+    });
+>>>>>>> main
     return { url: this.#listener.url };
   }
 
@@ -107,9 +123,11 @@ export class Daemon {
    * @throws Error when its address cannot be used; then nothing has changed
    */
   async reload(config: Config): Promise<void> {
+    if (this.#draining) return;
     const before = this.#config;
     const moved = !isDeepStrictEqual([config.listen, config.tls], [before.listen, before.tls]);
     const listener = moved ? await this.#listen(config) : this.#listener;
+    if (this.#draining) return moved ? await listener?.close() : undefined;
     const rooms = this.#makeRooms(config);
     const replaced = this.#rooms;
     this.#sessions.limit(limitsOf(config));
@@ -117,7 +135,7 @@ export class Daemon {
     this.#door = this.#makeDoor(config, rooms);
     this.#config = config;
     this.#rooms = rooms;
-    if (moved) void this.#listener?.close();
+    if (moved && this.#listener !== undefined) this.#leave(this.#listener);
     this.#listener = listener;
     for (const [name, room] of rooms) this.#welcome(name, room, replaced.get(name));
     for (const [name, { endpoint }] of replaced) {
@@ -131,6 +149,7 @@ export class Daemon {
    */
   async stop(): Promise<void> {
     this.#draining = true;
+    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.finishListening();
     const boards = [...this.#rooms.values()].map(({ endpoint }) => endpoint.switchboard);
     // Each by itself: a server whose calls are done need not wait for another one's.
     const patience = Math.max(0, this.#config.drainMs - STOPPING_MS);
@@ -139,6 +158,7 @@ export class Daemon {
       ...this.#retiring,
     ]);
     this.#stopSweep?.();
+    this.#stopReaper?.();
     this.#sessions.close();
     this.#heartbeat.stop();
     await this.#listener?.close();
@@ -161,6 +181,7 @@ export class Daemon {
       log,
       onPanic,
       watchdog: this.#watchdog,
+      parking: this.#parking,
     });
   }
 
@@ -169,9 +190,11 @@ export class Daemon {
   }
 
   /** After a reload: starts what is new, and tells sessions of what may have changed for them. */
-  #welcome(name: string, { endpoint }: Room, before: Room | undefined): void {
+  #welcome(name: string, { endpoint, gate }: Room, before: Room | undefined): void {
     const { switchboard } = endpoint;
     if (before === undefined) return switchboard.upstream.start();
+    // Who is not let in any more hears nothing any more either, on whatever streams he has.
+    this.#sessions.drop(name, (session) => !gate.knows(session.principal));
     if (before.endpoint.switchboard !== switchboard) {
       switchboard.upstream.start();
       void switchboard.comesUp().then((up) => {
@@ -180,6 +203,15 @@ export class Daemon {
     } else if (!isDeepStrictEqual(endpoint.config.toolFilter, before.endpoint.config.toolFilter)) {
       for (const session of this.#sessions.of(name)) session.listChanged(["tools"]);
     }
+  }
+
+  /** Leaves an address: nobody gets in there any more, but calls that came in by it are answered. */
+  #leave(listener: Listener): void {
+    const boards = [...this.#rooms.values()].map(({ endpoint }) => endpoint.switchboard);
+    const quiet = Promise.all(boards.map((board) => board.quiet()));
+    const leaving = listener.close(this.#within(quiet, this.#config.drainMs));
+    this.#retiring.add(leaving);
+    void leaving.then(() => this.#retiring.delete(leaving));
   }
 
   /** Ends a server that is gone or has changed, after its calls in flight. Sessions of one that has changed go on. */
@@ -210,6 +242,7 @@ export class Daemon {
       origins: new OriginRule(config),
       hosts,
       plain: plainReplyHeaders(),
+      exposed: config.exposeHeaders ?? [],
       paths,
       rooms,
       log,

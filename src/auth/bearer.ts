@@ -33,6 +33,12 @@ export class TokenGate {
     return this.#known === undefined;
   }
 
+  /** Whether somebody who was let in earlier still would be. */
+  knows(principal: Principal): boolean {
+    if (this.#known === undefined) return principal.kind === "anonymous";
+    return this.#known.some((known) => known.principal.id === principal.id);
+  }
+
   /** Who calls with this header; undefined when it lets nobody in here. */
   check(header: string | null): Principal | undefined {
     if (this.#known === undefined) return ANONYMOUS;

@@ -18,6 +18,7 @@ export interface ReloadIo extends CheckIo {
 export class Reloader {
   readonly #load: () => Promise<Loaded>;
   readonly #location: string | undefined;
+  readonly #text: string | undefined;
   readonly #options: { readonly source: Source; readonly overrides: Overrides };
   readonly #io: ReloadIo;
   readonly #log: LeveledLog;
@@ -34,6 +35,7 @@ export class Reloader {
   ) {
     this.#load = load;
     this.#location = first.location;
+    this.#text = first.text;
     this.#options = options;
     this.#io = io;
     this.#log = log;
@@ -46,6 +48,7 @@ export class Reloader {
     const { env, cwd, home, fetch } = this.#io;
     const context = { env, cwd, home, fetch, overrides: this.#options.overrides };
     this.#stopWatch = watchSource(isUrl(location) ? undefined : resolve(cwd, location), {
+      known: this.#text,
       every: (ms, call) => systemClock.every(ms, call),
       changed: () => this.#reload(daemon),
       read: async () => {
@@ -78,6 +81,7 @@ export class Reloader {
 
   async #once(daemon: Daemon): Promise<void> {
     const loaded = await this.#load();
+    if (this.#stopped) return;
     const { config } = loaded;
     if (config === undefined) {
       for (const problem of loaded.problems) this.#log.error({}, renderProblem(problem).trimEnd());

@@ -46,6 +46,8 @@ export interface Loaded {
   readonly problems: readonly Problem[];
   /** What the log says about where the configuration came from and how it was read. */
   readonly notes: readonly string[];
+  /** The text as it was read, to see whether it has changed. */
+  readonly text?: string | undefined;
   /** Where it was read from, whole: to read it again. May hold credentials; `config.source` is for people. */
   readonly location: string | undefined;
   readonly found: "config" | "sse-url" | "nothing";

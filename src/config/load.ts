@@ -42,7 +42,7 @@ export async function loadConfig(source: Source, context: LoadContext): Promise<
     };
   }
   const loaded = load(read.text, file, found.habit, context, isUrl(location) ? undefined : location);
-  return { ...base, ...loaded, found: "config", location, notes: [...notes, ...loaded.notes] };
+  return { ...base, ...loaded, found: "config", location, text: read.text, notes: [...notes, ...loaded.notes] };
 }
 
 function load(text: string, file: string, habit: Reading["habit"], context: LoadContext, path?: string) {

@@ -5,6 +5,8 @@ const FILE_MS = 1_000;
 const URL_MS = 4_000;
 
 export interface WatchDeps {
+  /** What was read when the configuration was loaded: a change since then is one. */
+  readonly known: string | undefined;
   /** Reads the whole source, `undefined` while it cannot be read. */
   readonly read: () => Promise<string | undefined>;
   readonly every: (ms: number, call: () => void) => () => void;
@@ -19,12 +21,12 @@ export interface WatchDeps {
  * @returns ends the watch
  */
 export function watchSource(path: string | undefined, deps: WatchDeps): () => void {
-  let known: string | undefined;
-  let facts = path === undefined ? "" : factsOf(path);
+  let { known } = deps;
+  let facts = "";
   let reading = false;
-  const look = (first: boolean): void => {
+  const look = (): void => {
     if (reading) return;
-    if (!first && path !== undefined) {
+    if (path !== undefined) {
       const now = factsOf(path);
       if (now === facts || now === "") return;
       facts = now;
@@ -38,8 +40,8 @@ export function watchSource(path: string | undefined, deps: WatchDeps): () => vo
       if (changed) deps.changed();
     });
   };
-  look(true);
-  return deps.every(path === undefined ? URL_MS : FILE_MS, () => look(false));
+  look();
+  return deps.every(path === undefined ? URL_MS : FILE_MS, look);
 }
 
 function factsOf(path: string): string {

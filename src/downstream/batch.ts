@@ -61,6 +61,7 @@ export class BatchReplies {
         this.#answers.push(text);
         this.#done();
       },
+      park: () => this.#reply.park(),
       drop: () => this.#done(),
     };
   }

@@ -89,7 +89,7 @@ export class Replay {
   readonly #primes: boolean;
   readonly #grown: (replay: Replay, size: number) => void;
   readonly #streams = new Map<number, ResumableStream>();
-  #said: Said[] = [];
+  #said: (Said | undefined)[] = [];
   /** Entries at the front that are forgotten already. */
   #gone = 0;
   #size = 0;
@@ -135,7 +135,7 @@ export class Replay {
     const stream = this.#streams.get(Number(match[2]));
     if (stream === undefined) return undefined;
     const after = Number(match[3]);
-    const missed = this.#said.slice(this.#gone).filter((said) => said.stream === stream && said.number > after);
+    const missed = this.#said.filter((said) => said?.stream === stream && said.number > after) as Said[];
     if (stream.kind === "call" && stream.over && missed.length === 0) return undefined;
     carrier.write(": open\n\n");
     for (const { number, text } of missed) carrier.write(this.#event(stream, number, text));
@@ -157,9 +157,7 @@ export class Replay {
   forgetOldest(): number {
     const said = this.#said[this.#gone];
     if (said === undefined) return 0;
-    // Its text goes at once, the place in the list later.
-    this.#said[this.#gone] = { ...said, text: "" };
-    this.#gone++;
+    this.#said[this.#gone++] = undefined;
     if (this.#gone > 64 && this.#gone * 2 > this.#said.length) {
       this.#said = this.#said.slice(this.#gone);
       this.#gone = 0;

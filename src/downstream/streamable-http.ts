@@ -1,3 +1,4 @@
+import { isModernVersion } from "../protocol/eras/names.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import {
   LAST_EVENT_HEADER,
@@ -22,6 +23,7 @@ import type { Heartbeat } from "./heartbeat.ts";
 import { HttpReply, KEEP_ALIVE_MS } from "./http-reply.ts";
 import type { Accepts } from "./http-reply.ts";
 import { introduce, readClient } from "./introduce.ts";
+import { isModern, receiveModern } from "./modern-http.ts";
 import { readMessage } from "./read-message.ts";
 import type { Replays } from "./replay.ts";
 import { SseStream } from "./sse-stream.ts";
@@ -131,11 +133,13 @@ export class StreamableHttp {
 
   #received(admitted: Admitted, body: string, reply: HttpReply, accepts: Accepts): void {
     reply.arrived();
-    if (isBatch(body)) return this.#batch(admitted, body, reply, accepts);
+    if (isBatch(body) && !isModernVersion(admitted.request.headers.get(VERSION_HEADER) ?? ""))
+      return this.#batch(admitted, body, reply, accepts);
     const message = readMessage(body);
     if (!(message instanceof Message)) return reply.respond(this.#error(admitted, 400, message.code, message.text));
     if (message.kind === "request" && this.#deps.draining()) return reply.respond(this.#stopping(admitted, message.id));
     admitted.heard?.(message);
+    if (isModern(message, admitted.request.headers)) return receiveModern(admitted, message, reply, accepts);
     if (message.method === "initialize" && message.kind === "request") {
       reply.answering = () => admitted.patient(false);
       return void this.#initialize(admitted, message).then((response) => reply.respond(response));
@@ -195,6 +199,14 @@ export class StreamableHttp {
     const { headers } = admitted.request;
     if (!accepts.json && !accepts.events) {
       return this.#error(admitted, 406, ErrorCode.server, "Not acceptable: accept application/json, text/event-stream");
+    }
+    if (headers.has("content-encoding")) {
+      return this.#error(
+        admitted,
+        415,
+        ErrorCode.server,
+        "Unsupported media type: send the body without Content-Encoding",
+      );
     }
     if (!isJsonMediaType(headers.get("content-type"))) {
       return this.#error(admitted, 415, ErrorCode.server, "Unsupported media type: send application/json");

@@ -11,6 +11,8 @@ export interface AdmissionDeps {
   readonly hosts: HostRule;
   /** Headers for callers that are no web page. */
   readonly plain: ReplyHeaders;
+  /** Response headers that web pages may read, beside those of MCP. */
+  readonly exposed: readonly string[];
 }
 
 /** A caller that may go on, and the headers its answers carry. */
@@ -32,7 +34,7 @@ export function admit(request: Request, gate: TokenGate, peers: Peers, deps: Adm
     if (!deps.origins.allows(origin))
       return refuse(403, "Forbidden: this web origin is not allowed (allowedOrigins)", headers);
     if (request.method === "OPTIONS") return preflight(origin, request);
-    headers = pageReplyHeaders(origin);
+    headers = pageReplyHeaders(origin, deps.exposed);
   }
   const { method } = request;
   if (method !== "POST" && method !== "GET" && method !== "DELETE") {

@@ -15,8 +15,11 @@ export type Handler = (request: Request, peers: Peers) => Response | Promise<Res
 export interface Listener {
   /** Where it listens. */
   readonly url: string;
-  /** Ends it: what was answered still leaves. */
-  close(): Promise<void>;
+  /**
+   * Ends it: nobody is let in from now on, what was answered still leaves.
+   * @param until what is waited for before connections are cut
+   */
+  close(until?: Promise<void>): Promise<void>;
 }
 
 /**
@@ -55,9 +58,10 @@ export async function openListener(
   if (listen.kind === "unix") chmodSync(listen.path, listen.mode);
   return {
     url: listen.kind === "unix" ? `unix:${listen.path}` : server.url.href,
-    close: async () => {
+    close: async (until) => {
       // Graceful first: a stop by force cuts answers that were given a moment ago.
       const graceful = server.stop(false);
+      await until;
       await Promise.race([graceful, Bun.sleep(CLOSING_MS)]);
       await server.stop(true);
     },

@@ -2,6 +2,8 @@ import { isDeepStrictEqual } from "node:util";
 import { TokenGate } from "../auth/bearer.ts";
 import type { Config, ServerConfig } from "../config/config.ts";
 import { ServerEndpoint } from "../relay/endpoint.ts";
+import type { Dialogue } from "../relay/dialogue.ts";
+import type { Parking } from "../relay/parking.ts";
 import { Switchboard } from "../relay/switchboard.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -20,6 +22,7 @@ export interface RoomDeps {
   readonly random: () => number;
   readonly log: Log;
   readonly watchdog: Watchdog;
+  readonly parking: Parking<Dialogue>;
   /** A server with `panicIfInvalid` cannot be started. */
   readonly onPanic: (server: string, reason: string) => void;
 }
@@ -41,7 +44,7 @@ export function makeRooms(
       old !== undefined && previous !== undefined && sameConnections(old.switchboard.config, server, previous, config);
     const switchboard = kept ? old.switchboard : makeSwitchboard(server, config, deps);
     const gate = new TokenGate(tokensOf(server, config, deps.log));
-    rooms.set(server.name, { endpoint: new ServerEndpoint(server, switchboard), gate });
+    rooms.set(server.name, { endpoint: new ServerEndpoint(server, switchboard, deps.parking), gate });
   }
   return rooms;
 }

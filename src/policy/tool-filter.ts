@@ -12,12 +12,17 @@ export function allowsTool(filter: ToolFilter, tool: string): boolean {
  * An element without a name is nobody's tool and is left out.
  */
 export function filterToolList(text: string, allowed: (tool: string) => boolean): string {
-  const tools = find(text, skipSpace(text, 0), "result", "tools");
-  if (tools === undefined) return text;
-  const kept = filterArray(text, tools.start, (element) => {
-    const name = find(text, element.start, "name");
-    const tool = name === undefined ? undefined : stringAt(text, name);
+  return filterTools(text, (element) => {
+    const name = find(element, skipSpace(element, 0), "name");
+    const tool = name === undefined ? undefined : stringAt(element, name);
     return tool !== undefined && allowed(tool);
   });
+}
+
+/** The text of a `tools/list` answer without the elements that `keep` refuses. @param keep gets raw elements */
+export function filterTools(text: string, keep: (element: string) => boolean): string {
+  const tools = find(text, skipSpace(text, 0), "result", "tools");
+  if (tools === undefined) return text;
+  const kept = filterArray(text, tools.start, ({ start, end }) => keep(text.slice(start, end)));
   return kept === undefined ? text : splice(text, [{ start: tools.start, end: tools.end, text: kept }]);
 }

@@ -1,3 +1,4 @@
+import { foldCase } from "./json.ts";
 import type { Message } from "./message.ts";
 
 /** What of `params` the proxy reads, replaces or checks, by method. */
@@ -8,6 +9,9 @@ const READ: Readonly<Record<string, string>> = {
   "resources/subscribe": "uri",
   "resources/unsubscribe": "uri",
   "logging/setLevel": "level",
+  "tasks/get": "taskId",
+  "tasks/result": "taskId",
+  "tasks/cancel": "taskId",
   "notifications/cancelled": "requestId",
   "notifications/progress": "progressToken",
 };
@@ -30,7 +34,7 @@ export function ambiguityOf(message: Message): string | undefined {
 function doubtful(members: readonly { readonly key: string }[], name: string): string | undefined {
   let seen = false;
   for (const { key } of members) {
-    if (key.length !== name.length || (key !== name && key.toLowerCase() !== name.toLowerCase())) continue;
+    if (key.length !== name.length || (key !== name && foldCase(key) !== foldCase(name))) continue;
     if (key !== name) return `"${key}" is not written like that`;
     if (seen) return `"${key}" stands there twice`;
     seen = true;

@@ -29,6 +29,13 @@ const CLOSE_BRACE = 125;
 const OPEN_BRACKET = 91;
 const CLOSE_BRACKET = 93;
 
+/**
+ * A name as parsers see it that ignore case. Some of them (Go's) fold by Unicode, where U+017F is an s and U+212A a k.
+ */
+export function foldCase(name: string): string {
+  return name.toUpperCase().toLowerCase();
+}
+
 /** Whether the text is one JSON value. Nesting too deep for the runtime's parser counts as not JSON. */
 export function isJSON(text: string): boolean {
   try {

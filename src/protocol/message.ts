@@ -1,4 +1,4 @@
-import { endOfObject, isJSON, members, oneLine, skipSpace, skipValue, splice } from "./json.ts";
+import { endOfObject, foldCase, isJSON, members, oneLine, skipSpace, skipValue, splice } from "./json.ts";
 import type { Edit, Member, Span } from "./json.ts";
 
 export type MessageKind = "request" | "notification" | "response";
@@ -95,7 +95,7 @@ export class Message {
           error = member;
           break;
         default:
-          if (NAMES.includes(member.key.toLowerCase())) return `"${member.key}" is not written like that`;
+          if (NAMES.includes(foldCase(member.key))) return `"${member.key}" is not written like that`;
       }
       if (twice !== undefined) return `"${member.key}" stands there twice`;
     }

@@ -1,12 +1,15 @@
 import type { ServerConfig, ToolFilter } from "../config/config.ts";
-import { allowsTool, filterToolList } from "../policy/tool-filter.ts";
+import { allowsTool, filterToolList, filterTools } from "../policy/tool-filter.ts";
 import { find, splice } from "../protocol/json.ts";
 import { ErrorCode, errorText, resultText } from "../protocol/errors.ts";
 import { levelName, levelRank } from "../protocol/log-levels.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Caller, EventStream, Reply } from "./ends.ts";
+import type { Dialogue } from "./dialogue.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ExchangeHooks } from "./exchange.ts";
+import { ModernEndpoint } from "./modern-endpoint.ts";
+import type { Parking } from "./parking.ts";
 import type { Session } from "./session.ts";
 import type { Switchboard } from "./switchboard.ts";
 
@@ -19,11 +22,22 @@ export class ServerEndpoint {
   readonly switchboard: Switchboard;
   readonly #filter: ToolFilter | undefined;
 
+  /** The same URL for clients of the stateless era. */
+  readonly modern: ModernEndpoint;
+
   /** @param config may be newer than the switchboard's, where the connections need not be made again */
-  constructor(config: ServerConfig, switchboard: Switchboard) {
+  constructor(config: ServerConfig, switchboard: Switchboard, parking: Parking<Dialogue>) {
     this.config = config;
     this.switchboard = switchboard;
     this.#filter = config.toolFilter;
+    this.modern = new ModernEndpoint({
+      name: config.name,
+      switchboard,
+      parking,
+      clock: switchboard.clock,
+      allows: (message, caller) => this.#allows(message, caller, undefined),
+      listHooks: () => this.#listHooks(),
+    });
   }
 
   get name(): string {
@@ -51,13 +65,22 @@ export class ServerEndpoint {
         return this.#call(message, caller, session, reply);
       case "tools/list":
         return this.#relay(message, caller, session, reply, this.#listHooks());
+      case "ping":
+        return this.#isStateless ? answerEmpty(message, reply) : this.#relay(message, caller, session, reply);
       case "logging/setLevel":
         return this.#setLevel(message, caller, session, reply);
       case "resources/subscribe":
         return this.#subscribe(message, caller, session, reply);
       case "resources/unsubscribe":
         return this.#unsubscribe(message, caller, session, reply);
+      case "tasks/get":
+      case "tasks/result":
+      case "tasks/cancel":
+        return this.#isStateless ? answerUnknown(message, reply) : this.#task(message, caller, session, reply);
+      case "tasks/list":
+        return this.#isStateless ? answerUnknown(message, reply) : this.#listTasks(message, caller, session, reply);
       default:
+        if (this.#isStateless && message.method?.startsWith("tasks/") === true) return answerUnknown(message, reply);
         return this.#relay(message, caller, session, reply);
     }
   }
@@ -74,7 +97,7 @@ export class ServerEndpoint {
         : session?.exchange(message.slice(span))?.cancel(message.stringParam("reason"));
     }
     if (method === "notifications/progress") return session?.progress(message);
-    if (session === undefined) return;
+    if (session === undefined || this.#isStateless) return;
     if (method === "notifications/roots/list_changed" && !this.#hasOwnRoots(session, caller)) return;
     this.switchboard.send(message.text, caller, session);
   }
@@ -114,8 +137,14 @@ export class ServerEndpoint {
 
   #listHooks(): ExchangeHooks | undefined {
     const filter = this.#filter;
-    if (filter === undefined) return undefined;
-    return { rewrite: (text) => filterToolList(text, (tool) => allowsTool(filter, tool)) };
+    const { config, upstream } = this.switchboard;
+    const sees =
+      filter === undefined ? undefined : (text: string) => filterToolList(text, (tool) => allowsTool(filter, tool));
+    if (config.target.kind === "stdio") return sees === undefined ? undefined : { rewrite: sees };
+    // Clients of HTTP servers must not be offered tools whose headers could not be made.
+    const valid = (text: string): string =>
+      upstream.introduction?.era === "modern" ? filterTools(text, (tool) => upstream.toolHeaders.isValid(tool)) : text;
+    return { rewrite: sees === undefined ? valid : (text) => sees(valid(text)) };
   }
 
   /**
@@ -123,25 +152,49 @@ export class ServerEndpoint {
    * answer would tell which ones are hidden.
    */
   #call(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
-    const filter = this.#filter;
-    if (filter === undefined) return this.#relay(message, caller, session, reply);
-    const tool = message.stringParam("name");
     const refuse = (): undefined => {
-      reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Unknown tool: ${tool ?? ""}`));
+      const tool = message.stringParam("name") ?? "";
+      reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Unknown tool: ${tool}`));
     };
-    if (tool === undefined || !allowsTool(filter, tool)) return refuse();
-    const offered = this.switchboard.offers(tool, caller, session);
+    const offered = this.#allows(message, caller, session);
     if (offered === true) return this.#relay(message, caller, session, reply);
     if (offered === false) return refuse();
     void offered.then((found) => (found ? void this.#relay(message, caller, session, reply) : refuse()));
     return undefined;
   }
 
-  #setLevel(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange {
+  #allows(message: Message, caller: Caller, session: Session | undefined): boolean | Promise<boolean> {
+    const filter = this.#filter;
+    if (filter === undefined) return true;
+    const tool = message.stringParam("name");
+    if (tool === undefined || !allowsTool(filter, tool)) return false;
+    return this.switchboard.offers(tool, caller, session);
+  }
+
+  /** On a connection of several a task is its maker's alone; to others it does not exist. */
+  #task(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
+    const task = message.stringParam("taskId") ?? "";
+    const line = this.switchboard.lineOf(session, caller);
+    if (line.exclusive !== undefined || line.tasks.belongs(task, caller, session)) {
+      return this.#relay(message, caller, session, reply);
+    }
+    reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Task not found: ${task}`));
+    return undefined;
+  }
+
+  #listTasks(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange {
+    const line = this.switchboard.lineOf(session, caller);
+    if (line.exclusive !== undefined) return this.#relay(message, caller, session, reply);
+    const rewrite = (text: string): string => line.tasks.only(text, caller, session);
+    return this.#relay(message, caller, session, reply, { rewrite });
+  }
+
+  #setLevel(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
     const rank = levelRank(message.stringParam("level"));
     if (session === undefined || rank === -1) return this.#relay(message, caller, session, reply);
     const before = session.logRank;
     session.logRank = rank;
+    if (this.#isStateless) return answerEmpty(message, reply);
     const span = message.param("level");
     const most = this.switchboard.lineOf(session, caller).mostVerboseWith(rank, session);
     const upward =
@@ -152,10 +205,12 @@ export class ServerEndpoint {
     return this.#relay(upward, caller, session, reply, { ended });
   }
 
-  #subscribe(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange {
+  #subscribe(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
     const uri = message.stringParam("uri");
     if (session === undefined || uri === undefined) return this.#relay(message, caller, session, reply);
-    const { subscriptions } = this.switchboard.lineOf(session, caller);
+    const line = this.switchboard.lineOf(session, caller);
+    const { subscriptions } = line;
+    if (this.#isStateless) return void this.#subscribeStateless(message, uri, caller, session, reply);
     // Before it is sent: the first update may come before the answer.
     const first = subscriptions.add(uri, session);
     const ended = (succeeded: boolean): void => {
@@ -168,8 +223,43 @@ export class ServerEndpoint {
     const uri = message.stringParam("uri");
     if (session === undefined || uri === undefined) return this.#relay(message, caller, session, reply);
     const wanted = this.switchboard.lineOf(session, caller).subscriptions.remove(uri, session);
+    if (!wanted && this.switchboard.lineOf(session, caller).uncovers()) return answerEmpty(message, reply);
     if (!wanted) return this.#relay(message, caller, session, reply);
-    reply.finish(resultText(message.id ?? "null", "{}"));
-    return undefined;
+    return answerEmpty(message, reply);
   }
+
+  /** A stateless server has no sessions: what they hold is held here. */
+  get #isStateless(): boolean {
+    return this.switchboard.upstream.introduction?.era === "modern";
+  }
+
+  async #subscribeStateless(
+    message: Message,
+    uri: string,
+    caller: Caller,
+    session: Session,
+    reply: Reply,
+  ): Promise<void> {
+    const id = message.id ?? "null";
+    try {
+      const line = await this.switchboard.lineReady(session, caller);
+      line.subscriptions.add(uri, session);
+      if ((await line.covers(uri)) === true) return reply.finish(resultText(id, "{}"));
+      line.subscriptions.remove(uri, session);
+      line.uncovers();
+      reply.finish(errorText(id, ErrorCode.invalidParams, `the server does not tell of changes of ${uri}`));
+    } catch (error) {
+      const { message: why, data } = this.switchboard.explain(error, caller);
+      reply.finish(errorText(id, ErrorCode.internal, why, data));
+    }
+  }
+}
+
+function answerEmpty(message: Message, reply: Reply): undefined {
+  reply.finish(resultText(message.id ?? "null", "{}"));
+}
+
+/** The tasks of 2025-11-25 are not those of the stateless era. */
+function answerUnknown(message: Message, reply: Reply): undefined {
+  reply.finish(errorText(message.id ?? "null", ErrorCode.methodNotFound, `Method not found: ${message.method}`));
 }

@@ -16,6 +16,8 @@ export interface Reply {
    * @param status what HTTP says if nothing was said before, 200 when absent
    */
   finish(text: string, status?: number): void;
+  /** The server wants to be asked for the answer later; a client that can do that may be told so. */
+  park?(): void;
   /** Ends without an answer, as a cancelled request does. */
   drop(): void;
 }

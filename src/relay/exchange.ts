@@ -1,10 +1,19 @@
 import { ErrorCode, errorText } from "../protocol/errors.ts";
+import { legacyParams, modernCapabilities, modernParams, withParams } from "../protocol/eras/envelope.ts";
+import { MULTI_ROUND } from "../protocol/eras/names.ts";
+import { resultType, toLegacyResult } from "../protocol/eras/results.ts";
+import { levelName } from "../protocol/log-levels.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Connection, Pending } from "../upstream/connection.ts";
 import type { Fault } from "../upstream/fault.ts";
+import type { Dialogue } from "./dialogue.ts";
 import type { Caller, Reply } from "./ends.ts";
+import { InputLoop, errorAnswer } from "./input-loop.ts";
 import type { Line } from "./line.ts";
+import { answerModern } from "./modern-answer.ts";
+import type { Asked } from "./question.ts";
 import type { Session } from "./session.ts";
+import { createdTask } from "./tasks.ts";
 
 export interface ExchangeHooks {
   /** Changes the answer's text before it gets the client's id back. */
@@ -13,12 +22,21 @@ export interface ExchangeHooks {
   readonly ended?: ((succeeded: boolean) => void) | undefined;
 }
 
+/** The client's side of an exchange: a legacy client has a reply and mostly a session, a modern one a dialogue. */
+export interface ClientSide {
+  readonly caller: Caller;
+  readonly session: Session | undefined;
+  readonly dialogue: Dialogue | undefined;
+  readonly reply: Reply;
+}
+
 /** One client request in flight, with everything that belongs to it. It does not need a session. */
 export class Exchange implements Pending {
-  readonly progressToken: string | undefined;
   readonly request: Message;
   readonly caller: Caller;
   readonly session: Session | undefined;
+  readonly dialogue: Dialogue | undefined;
+  readonly #token: string | undefined;
   readonly #reply: Reply;
   #line: Line;
   readonly #hooks: ExchangeHooks;
@@ -26,35 +44,51 @@ export class Exchange implements Pending {
   #upstreamId = 0;
   #retried = false;
   #over = false;
+  /** Its client is away: it does not hold up the end of the proxy, after which nobody could come back to it. */
+  #away = false;
   /** Questions of the server to this client that are open. */
   #questions = 0;
+  #loop: InputLoop | undefined;
+  /** The request as it was sent, where that is not as it came. */
+  #sent: Message | undefined;
+  /** The server has made a task of the request. */
+  #task = false;
 
-  constructor(
-    line: Line,
-    request: Message,
-    caller: Caller,
-    session: Session | undefined,
-    reply: Reply,
-    hooks: ExchangeHooks = {},
-  ) {
+  constructor(line: Line, request: Message, client: ClientSide, hooks: ExchangeHooks = {}) {
     this.#line = line;
     this.request = request;
-    this.caller = caller;
-    this.session = session;
-    this.#reply = reply;
+    this.caller = client.caller;
+    this.session = client.session;
+    this.dialogue = client.dialogue;
+    this.#reply = client.reply;
     this.#hooks = hooks;
     const token = request.meta("progressToken");
-    this.progressToken = token === undefined ? undefined : request.slice(token);
-    session?.exchangeOpened(this);
+    this.#token = token === undefined ? undefined : request.slice(token);
+    this.session?.exchangeOpened(this);
+    if (this.dialogue !== undefined) this.dialogue.exchange = this;
     line.began();
   }
 
+  get progressToken(): string | undefined {
+    return this.dialogue === undefined ? this.#token : this.dialogue.progressToken;
+  }
+
   get paused(): boolean {
-    return this.#questions > 0;
+    // The result of a task comes when the task is done, however long that takes.
+    return this.#questions > 0 || this.request.method === "tasks/result";
+  }
+
+  get outlives(): boolean {
+    return this.#task;
   }
 
   get over(): boolean {
     return this.#over;
+  }
+
+  /** Who can be asked on behalf of this exchange; undefined when nobody can. */
+  get asked(): Asked | undefined {
+    return this.dialogue?.mute === true ? undefined : (this.dialogue ?? this.session);
   }
 
   /** Sends the request over a connection of a line. */
@@ -62,12 +96,57 @@ export class Exchange implements Pending {
     this.#connection = connection;
     this.#line = line;
     line.opened(this);
-    this.#upstreamId = connection.request(this.request, this);
+    const waiting = line.prepare(this);
+    if (waiting === undefined) return this.#send(connection);
+    void waiting.then(() => {
+      if (!this.#over) this.#send(connection);
+    });
+  }
+
+  #send(connection: Connection): void {
+    const translated = this.#loop === undefined ? this.#translated(connection) : this.#sent;
+    this.#sent = translated;
+    this.#upstreamId = connection.request(translated ?? this.request, this);
+  }
+
+  /** The request in the words of the server's era; undefined where they are the client's. */
+  #translated(connection: Connection): Message | undefined {
+    const params = this.request.params === undefined ? undefined : this.request.slice(this.request.params);
+    if (this.dialogue !== undefined) {
+      if (connection.era === "legacy")
+        return params === undefined ? undefined : withParams(this.request, legacyParams(params));
+      return this.#line.modernRequest(this.request);
+    }
+    if (connection.era === "legacy") return undefined;
+    const client = this.session?.client;
+    const declared = client === undefined ? {} : modernCapabilities(client.capabilities, client.protocolVersion);
+    const envelope = {
+      capabilities: this.#line.carried(declared),
+      clientInfo: client?.info,
+      logLevel: connection.introduction.capabilities["logging"] === undefined ? undefined : this.#level(),
+    };
+    return withParams(this.request, modernParams(params, envelope));
+  }
+
+  #level(): string {
+    const rank = this.session?.logRank ?? -1;
+    return rank === -1 ? "info" : levelName(rank);
   }
 
   /** Says something to the client on the stream of this request. */
   push(text: string): void {
-    if (!this.#over) this.#reply.push(text);
+    if (this.dialogue !== undefined) {
+      if (!this.#over) this.dialogue.push(text);
+    } else if (!this.#over) this.#reply.push(text);
+    else if (this.#task) this.session?.push(text);
+  }
+
+  /** The client is told to come back with answers, or has come back. */
+  away(is: boolean): void {
+    if (this.#over || this.#away === is) return;
+    this.#away = is;
+    if (is) this.#line.over();
+    else this.#line.began();
   }
 
   questionOpened(): void {
@@ -84,17 +163,48 @@ export class Exchange implements Pending {
     }
     if (message.method === "notifications/progress") {
       const token = message.param("progressToken");
-      if (token === undefined || this.progressToken === undefined) return;
-      return this.push(message.edited({ start: token.start, end: token.end, text: this.progressToken }));
+      const mine = this.progressToken;
+      if (token === undefined || mine === undefined) return;
+      return this.push(message.edited({ start: token.start, end: token.end, text: mine }));
     }
     this.#line.notification(message, this);
   }
 
+  parked(): void {
+    if (!this.#over && this.dialogue === undefined) this.#reply.park?.();
+  }
+
   answered(message: Message): void {
-    if (this.#over) return;
-    const text = message.withId(this.request.id ?? "null");
-    this.#end(message.result !== undefined);
-    this.#reply.finish(this.#hooks.rewrite === undefined ? text : this.#hooks.rewrite(text));
+    const connection = this.#connection;
+    if (this.#over || connection === undefined) return;
+    if (this.dialogue !== undefined) {
+      this.#end(message.result !== undefined);
+      const method = this.request.method ?? "";
+      return answerModern(
+        this.dialogue,
+        method,
+        message,
+        connection,
+        this.#hooks.rewrite,
+        this.#line.differs(this.dialogue),
+      );
+    }
+    const { result } = message;
+    if (connection.era === "legacy" || result === undefined) {
+      const task = createdTask(this.request, message);
+      if (task !== undefined) {
+        this.#task = true;
+        this.#line.tasks.created(task, this.caller, this.session);
+      }
+      return this.#finish(message.withId(this.#id), result !== undefined);
+    }
+    const text = message.slice(result);
+    const method = this.request.method ?? "";
+    const type = resultType(text);
+    if (type === "complete")
+      return this.#finish(message.withId(this.#id, { ...result, text: toLegacyResult(method, text) }), true);
+    if (type === "input_required" && MULTI_ROUND.has(method)) return this.#playOn(text);
+    this.#refuse(ErrorCode.internal, `the server answered with "${type}", which clients of this version do not know`);
   }
 
   failed(fault: Fault): void {
@@ -113,9 +223,10 @@ export class Exchange implements Pending {
    */
   fail(fault: Fault, status?: number): void {
     if (this.#over) return;
-    this.#end(false);
     const { message, data } = this.#line.describe(fault, this.caller);
-    this.#reply.finish(errorText(this.request.id ?? "null", ErrorCode.internal, message, data), status);
+    this.#end(false);
+    if (this.dialogue === undefined) this.#reply.finish(errorText(this.#id, ErrorCode.internal, message, data), status);
+    else this.dialogue.finish((id) => errorText(id, ErrorCode.internal, message, data), status);
   }
 
   /** The client (or its end) does not want the answer any more. */
@@ -123,14 +234,50 @@ export class Exchange implements Pending {
     if (this.#over) return;
     this.#end(false);
     this.#connection?.cancel(this.#upstreamId, reason);
-    this.#reply.drop();
+    if (this.dialogue === undefined) this.#reply.drop();
+    else this.dialogue.drop();
+  }
+
+  get #id(): string {
+    return this.request.id ?? "null";
+  }
+
+  /** A modern server asks a legacy client something. */
+  #playOn(result: string): void {
+    this.#loop ??= new InputLoop({
+      clock: this.#line.clock,
+      session: this.session,
+      exchange: this,
+      resend: (message) => {
+        if (this.#over) return;
+        this.#sent = message;
+        this.#retried = false;
+        if (this.#connection !== undefined) this.#upstreamId = this.#connection.request(message, this);
+      },
+      fail: (code, text) => this.#refuse(code, text),
+      failWith: (error) => this.#finish(errorAnswer(this.#id, error), false),
+    });
+    this.#loop.next(this.#sent ?? this.request, result);
+  }
+
+  #refuse(code: number, text: string): void {
+    this.#finish(errorText(this.#id, code, text), false);
+  }
+
+  /** @param text the answer with the client's id */
+  #finish(text: string, succeeded: boolean): void {
+    if (this.#over) return;
+    this.#loop?.end();
+    this.#end(succeeded);
+    this.#reply.finish(this.#hooks.rewrite === undefined ? text : this.#hooks.rewrite(text));
   }
 
   #end(succeeded: boolean): void {
+    this.#loop?.end();
     this.#over = true;
     this.session?.exchangeClosed(this);
     this.#line.closedExchange(this);
-    this.#line.over();
+    if (!this.#away) this.#line.over();
     this.#hooks.ended?.(succeeded);
   }
 }

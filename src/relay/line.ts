@@ -1,5 +1,9 @@
 import { LRUCache } from "lru-cache";
 import { canAnswer } from "../protocol/capabilities.ts";
+import type { Capabilities } from "../protocol/eras/envelope.ts";
+import type { ListenFilter } from "../protocol/eras/listen.ts";
+import { Meta, QUESTIONS } from "../protocol/eras/names.ts";
+import { removeKeys } from "../protocol/eras/object-text.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import { DEFAULT_RANK, levelName, levelRank } from "../protocol/log-levels.ts";
 import type { Message } from "../protocol/message.ts";
@@ -9,8 +13,13 @@ import type { Fault } from "../upstream/fault.ts";
 import type { Need } from "../upstream/upstream.ts";
 import type { Caller } from "./ends.ts";
 import type { Exchange } from "./exchange.ts";
-import type { Question, Session } from "./session.ts";
+import type { Dialogue } from "./dialogue.ts";
+import { Feed } from "./feed.ts";
+import type { Listening } from "./listening.ts";
+import type { Asked } from "./question.ts";
+import type { Session } from "./session.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import { Tasks, relatedTask } from "./tasks.ts";
 
 /**
  * How long after another principal's last exchange a question without an address is still not given to the only open
@@ -26,6 +35,8 @@ const LIST_KINDS = ["tools", "prompts", "resources"];
 /** What a line needs from the switchboard it belongs to. */
 export interface LineOwner {
   readonly clock: Clock;
+  /** Whether answers differ per caller, so that none may be kept for others. */
+  readonly differs: boolean;
   /** A server asked its client something; `auto` isolation remembers. */
   asked(): void;
   retry(exchange: Exchange, lost: Connection, fault: Fault): void;
@@ -44,7 +55,9 @@ export interface Description {
 }
 
 interface Target {
-  readonly session: Session;
+  readonly asked: Asked;
+  /** A legacy client's session. */
+  readonly session: Session | undefined;
   readonly exchange: Exchange | undefined;
 }
 
@@ -57,15 +70,20 @@ export class Line {
   /** The session that has this line for itself. */
   readonly exclusive: Session | undefined;
   readonly subscriptions = new Subscriptions();
+  readonly tasks = new Tasks();
   readonly #owner: LineOwner;
   readonly #sessions = new Set<Session>();
   readonly #exchanges = new Set<Exchange>();
   /** When each principal was last seen here, in milliseconds. */
   readonly #seen = new Map<string, number>();
   /** Questions passed on, by the server's raw id. */
-  readonly #passed = new Map<string, { session: Session; id: number }>();
+  readonly #passed = new Map<string, { asked: Asked; id: number }>();
   /** Whom the elicitations at URLs were put to, by the server's id for them. */
   readonly #elicitations = new LRUCache<string, Session>({ max: MAX_ELICITATIONS });
+  readonly #listening = new Set<Listening>();
+  #feed: Feed | undefined;
+  /** Rank of the level that calls of modern clients made the server talk at, -1 while none did. */
+  #raised = -1;
   #connection: Connection | undefined;
   #usable = false;
   #lastUsed: number;
@@ -82,7 +100,13 @@ export class Line {
   }
 
   get idle(): boolean {
-    return this.#sessions.size === 0 && this.#exchanges.size === 0;
+    return this.#sessions.size === 0 && this.#exchanges.size === 0 && this.#listening.size === 0;
+  }
+
+  /** Whether all its sessions have moved on, and left nothing open here. */
+  leftBehind(movedOn: (session: Session) => boolean): boolean {
+    if (this.#exchanges.size > 0 || this.#passed.size > 0 || this.subscriptions.uris().length > 0) return false;
+    return this.#sessions.size > 0 && [...this.#sessions].every(movedOn);
   }
 
   get lastUsed(): number {
@@ -101,14 +125,74 @@ export class Line {
   /** The connection has said hello: renews what the sessions had asked of the one before. */
   ready(connection: Connection, again: boolean): void {
     this.#usable = true;
+    if (connection.era === "modern") {
+      this.#feed = new Feed(connection, {
+        clock: this.#owner.clock,
+        wanted: () => this.#wishes(connection),
+        heard: (message) => this.notification(message, undefined),
+        missed: () => this.#listsChanged(connection),
+      });
+    }
     this.streamsChanged();
     if (!again) return;
+    if (connection.era === "modern") return this.#listsChanged(connection);
     const rank = this.#mostVerbose();
     // A server that is new to these is no worse off when it refuses one: nothing waits for the answer.
     if (rank !== -1) connection.call("logging/setLevel", { level: levelName(rank) }).catch(() => undefined);
     for (const uri of this.subscriptions.uris()) connection.call("resources/subscribe", { uri }).catch(() => undefined);
+    this.#listsChanged(connection);
+  }
+
+  /** A modern client listens; a stateless server tells it itself. */
+  listens(listening: Listening): void {
+    this.#listening.add(listening);
+  }
+
+  unlistens(listening: Listening): void {
+    if (!this.#listening.delete(listening)) return;
+    this.#unsubscribe(this.subscriptions.drop(listening));
+    this.#lastUsed = this.#owner.clock.now();
+  }
+
+  /** Ends the streams of all who listen, with their answers. */
+  finishListening(): void {
+    for (const listening of [...this.#listening]) listening.finish();
+  }
+
+  #listsChanged(connection: Connection): void {
     const kinds = LIST_KINDS.filter((kind) => connection.introduction.capabilities[kind] !== undefined);
     for (const session of this.#sessions) session.listChanged(kinds);
+    if (connection.era === "legacy") for (const listening of this.#listening) listening.listChanged(kinds);
+  }
+
+  #unsubscribe(uris: readonly string[]): void {
+    if (!this.#usable || uris.length === 0) return;
+    if (this.#feed !== undefined) return this.#feed.update();
+    for (const uri of uris) this.#connection?.call("resources/unsubscribe", { uri }).catch(() => undefined);
+  }
+
+  /** What a stateless server shall tell of outside requests. */
+  #wishes(connection: Connection): ListenFilter {
+    const lists = this.exclusive?.hasStream ?? true;
+    const uris = this.subscriptions.uris();
+    return {
+      ...(lists ? { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true } : {}),
+      ...(uris.length === 0 || connection.closed ? {} : { resourceSubscriptions: uris }),
+    };
+  }
+
+  /** Whether a stateless server agrees to tell of a resource that was just added; undefined for other servers. */
+  covers(uri: string): Promise<boolean> | undefined {
+    const feed = this.#feed;
+    if (feed === undefined || !this.#usable) return undefined;
+    feed.update();
+    return feed.covers(uri);
+  }
+
+  /** A resource is nobody's any more. @returns whether that was said to a stateless server */
+  uncovers(): boolean {
+    this.#feed?.update();
+    return this.#feed !== undefined;
   }
 
   join(session: Session): void {
@@ -118,9 +202,7 @@ export class Line {
 
   leave(session: Session): void {
     this.#sessions.delete(session);
-    for (const uri of this.subscriptions.drop(session)) {
-      if (this.#usable) this.#connection?.call("resources/unsubscribe", { uri }).catch(() => undefined);
-    }
+    this.#unsubscribe(this.subscriptions.drop(session));
     this.#lastUsed = this.#owner.clock.now();
     if (this.idle) this.#owner.abandoned(this);
     else this.streamsChanged();
@@ -134,7 +216,58 @@ export class Line {
 
   /** A session opened its first stream or closed its last one. */
   streamsChanged(): void {
-    if (this.#usable) this.#connection?.listen(this.exclusive?.hasStream ?? true);
+    if (!this.#usable) return;
+    if (this.#feed === undefined) this.#connection?.listen(this.exclusive?.hasStream ?? true);
+    else this.#feed.update();
+  }
+
+  get clock(): Clock {
+    return this.#owner.clock;
+  }
+
+  /** Whether a call of another principal waits for its client here: what is asked then could be for either. */
+  waitsForAnother(caller: Caller): boolean {
+    for (const { dialogue } of this.#exchanges) {
+      if (dialogue?.parked === true && dialogue.principal.id !== caller.principal.id) return true;
+    }
+    return false;
+  }
+
+  /** Whether a call uses this line now. */
+  get busy(): boolean {
+    return this.#exchanges.size > 0 || this.#listening.size > 0;
+  }
+
+  /** What has to be done before an exchange is sent; undefined when nothing. */
+  prepare(exchange: Exchange): Promise<unknown> | undefined {
+    const connection = this.#connection;
+    const level = exchange.dialogue?.envelope.logLevel;
+    if (level === undefined || connection === undefined || connection.era === "modern") return undefined;
+    const rank = levelRank(level);
+    const now = this.#mostVerbose();
+    if (connection.introduction.capabilities["logging"] === undefined) return undefined;
+    if ((this.#raised !== -1 && this.#raised <= rank) || (now !== -1 && now <= rank)) return undefined;
+    this.#raised = rank;
+    return connection.call("logging/setLevel", { level }).catch(() => undefined);
+  }
+
+  /** A modern client's request for a modern server, with what may not pass taken out. */
+  modernRequest(request: Message): Message | undefined {
+    const span = request.meta(Meta.clientCapabilities);
+    if (this.carriesRoots || span === undefined) return undefined;
+    return request.with({ ...span, text: removeKeys(request.slice(span), (key) => key === "roots") });
+  }
+
+  /** A client's capabilities as far as this line carries them. */
+  carried(capabilities: Capabilities): Capabilities {
+    if (this.carriesRoots) return capabilities;
+    const { roots: _, ...rest } = capabilities;
+    return rest;
+  }
+
+  /** Whether answers must not be kept for others. */
+  differs(dialogue: Dialogue): boolean {
+    return dialogue.authenticated || this.key !== "" || this.#owner.differs;
   }
 
   began(): void {
@@ -175,39 +308,38 @@ export class Line {
   question(message: Message, exchange: Exchange | undefined, connection: Connection): void {
     if (message.id === undefined) return;
     this.#owner.asked();
-    const target = exchange === undefined ? this.#target() : targetOf(exchange);
-    if (target === undefined) return connection.send(this.#refusal(message));
-    if (!this.#relays(message) || !canAnswer(target.session.client.capabilities, message)) {
+    const target = exchange === undefined ? (this.#taskTarget(message) ?? this.#target()) : targetOf(exchange);
+    if (connection.era === "modern" || target === undefined || unknownToModern(target, message))
+      return connection.send(this.#refusal(message));
+    if (!this.#relays(message) || !canAnswer(target.asked.capabilities, message)) {
       const why = `the client has not declared the capability for ${message.method}`;
-      return connection.send(errorText(message.id, ErrorCode.methodNotFound, why));
+      connection.send(errorText(message.id, ErrorCode.methodNotFound, why));
+      if (this.#relays(message)) target.exchange?.dialogue?.lacks(message);
+      return;
     }
     const token = message.meta("progressToken");
-    const id = target.session.ask(message, {
-      line: this,
+    const serverId = message.id;
+    const id = target.asked.ask(message, {
       connection,
-      serverId: message.id,
+      serverId,
       progressToken: token === undefined ? undefined : message.slice(token),
       exchange: target.exchange,
+      answered: (text) => connection.send(text),
+      closed: () => void this.#passed.delete(serverId),
     });
     if (id === undefined) {
       return connection.send(errorText(message.id, ErrorCode.server, "the client has too many open questions"));
     }
-    this.#passed.set(message.id, { session: target.session, id });
+    this.#passed.set(serverId, { asked: target.asked, id });
     const elicitation = message.stringParam("elicitationId");
-    if (elicitation !== undefined) this.#elicitations.set(elicitation, target.session);
-  }
-
-  /** A client's answer to a question, or its progress on it, already with the server's id or token. */
-  answered(question: Question, text: string): void {
-    question.connection.send(text);
-  }
-
-  questionClosed(question: Question): void {
-    this.#passed.delete(question.serverId);
+    if (elicitation !== undefined && target.session !== undefined) this.#elicitations.set(elicitation, target.session);
   }
 
   /** A notification of the server other than progress. */
   notification(message: Message, exchange: Exchange | undefined): void {
+    const task = exchange === undefined && this.exclusive === undefined ? relatedTask(message) : undefined;
+    // What concerns a task is for nobody but who made it, also when nobody can be told.
+    if (task !== undefined) return this.tasks.listener(task, this.#sessions)?.push(message.text);
     switch (message.method) {
       case "notifications/cancelled":
         return this.#withdrawn(message);
@@ -224,6 +356,7 @@ export class Line {
       default:
         if (exchange !== undefined && !isForAll(message)) return exchange.push(message.text);
         for (const session of this.#sessions) session.push(message.text);
+        if (isForAll(message)) for (const listening of this.#listening) listening.push(message.text);
     }
   }
 
@@ -242,6 +375,9 @@ export class Line {
     if (this.#connection !== connection) return;
     this.#connection = undefined;
     this.#usable = false;
+    this.#raised = -1;
+    this.#feed?.close();
+    this.#feed = undefined;
     this.#passed.clear();
   }
 
@@ -265,6 +401,8 @@ export class Line {
     const id = message.stringParam("elicitationId") ?? "";
     const asked = this.#elicitations.get(id);
     this.#elicitations.delete(id);
+    // Modern clients know nothing of it: they call again.
+    if (exchange?.dialogue !== undefined) return;
     if (exchange !== undefined) exchange.push(message.text);
     else (asked ?? this.exclusive)?.push(message.text);
   }
@@ -272,15 +410,22 @@ export class Line {
   #log(message: Message, exchange: Exchange | undefined): void {
     const rank = levelRank(message.stringParam("level"));
     const only = exchange ?? this.#onlyExchange();
-    const chosen = this.#mostVerbose() !== -1;
+    const chosen = this.#mostVerbose() !== -1 || this.#raised !== -1;
     const wants = (session: Session | undefined): boolean => {
       if (session === undefined || rank === -1 || !chosen) return true;
       return rank >= (session.logRank === -1 ? DEFAULT_RANK : session.logRank);
     };
+    if (only?.dialogue !== undefined) {
+      const asked = levelRank(only.dialogue.envelope.logLevel);
+      if (asked !== -1 && rank >= asked) only.push(message.text);
+      return;
+    }
     if (only !== undefined) {
       if (wants(only.session)) only.push(message.text);
       return;
     }
+    // A stateless server talks for single requests only; whose it was cannot be known here.
+    if (this.#connection?.era === "modern") return;
     for (const session of this.#sessions) if (wants(session)) session.push(message.text);
   }
 
@@ -291,19 +436,34 @@ export class Line {
     return only;
   }
 
+  /** Who made the task that a question belongs to, with the request that waits for its result. */
+  #taskTarget(message: Message): Target | undefined {
+    const task = relatedTask(message);
+    const session = this.exclusive ?? this.tasks.listener(task, this.#sessions);
+    if (task === undefined || session === undefined) return undefined;
+    const waits = [...this.#exchanges].find(
+      ({ request, session: whose }) =>
+        whose === session && request.method === "tasks/result" && request.stringParam("taskId") === task,
+    );
+    return { asked: session, session, exchange: waits };
+  }
+
   /** Whom a question without an address is for; undefined when that cannot be known. */
   #target(): Target | undefined {
-    const [first] = this.#exchanges;
     if (this.exclusive !== undefined) {
+      const [first] = this.#exchanges;
       const exchange = this.#exchanges.size === 1 || !this.exclusive.hasStream ? first : undefined;
-      return { session: this.exclusive, exchange };
+      return { asked: this.exclusive, session: this.exclusive, exchange };
     }
-    if (first === undefined || this.#exchanges.size !== 1) return undefined;
+    // Calls that wait for their clients are hardly those that ask now.
+    const awake = [...this.#exchanges].filter(({ dialogue }) => dialogue?.parked !== true);
+    const [only, another] = awake.length > 0 ? awake : this.#exchanges;
+    if (only === undefined || another !== undefined) return undefined;
     const since = this.#owner.clock.now() - FOREIGN_TRACE_MS;
     for (const [principal, seen] of this.#seen) {
-      if (seen > since && principal !== first.caller.principal.id) return undefined;
+      if (seen > since && principal !== only.caller.principal.id) return undefined;
     }
-    return targetOf(first);
+    return targetOf(only);
   }
 
   #refusal(message: Message): string {
@@ -324,7 +484,7 @@ export class Line {
     const span = message.param("requestId");
     if (span === undefined) return;
     const passed = this.#passed.get(message.slice(span));
-    passed?.session.withdraw(passed.id, (id) => message.edited({ start: span.start, end: span.end, text: String(id) }));
+    passed?.asked.withdraw(passed.id, (id) => message.edited({ start: span.start, end: span.end, text: String(id) }));
   }
 
   #trace(principal: string): void {
@@ -337,7 +497,13 @@ export class Line {
 }
 
 function targetOf(exchange: Exchange): Target | undefined {
-  return exchange.session === undefined ? undefined : { session: exchange.session, exchange };
+  const { asked } = exchange;
+  return asked === undefined ? undefined : { asked, session: exchange.session, exchange };
+}
+
+/** Modern clients are asked three things and nothing else; a legacy one answers for itself. */
+function unknownToModern(target: Target, message: Message): boolean {
+  return target.exchange?.dialogue !== undefined && !QUESTIONS.has(message.method ?? "");
 }
 
 /** Changes of lists concern every session, whichever call made them. */

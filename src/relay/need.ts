@@ -1,8 +1,9 @@
 import type { ServerConfig } from "../config/config.ts";
 import { CARRIED } from "../protocol/capabilities.ts";
-import type { Declaration } from "../upstream/connection.ts";
+import type { Declaration } from "../upstream/greeting.ts";
 import type { Need } from "../upstream/upstream.ts";
 import type { Caller } from "./ends.ts";
+import type { Dialogue } from "./dialogue.ts";
 import type { Session } from "./session.ts";
 
 const NOTHING: Readonly<Record<string, string>> = Object.freeze({});
@@ -76,6 +77,13 @@ export function ownerOf(
 export function sharedDeclaration(server: ServerConfig, identity: Identity): Declaration {
   const roots = server.target.kind !== "stdio" || server.roots ? { roots: { listChanged: true } } : {};
   return { clientInfo: identity, capabilities: { ...CARRIED, ...roots } };
+}
+
+/** The connection that one call of a modern client has for itself: its client's exact words. */
+export function leasedDeclaration(server: ServerConfig, dialogue: Dialogue, identity: Identity): Declaration {
+  const capabilities: Record<string, unknown> = { ...dialogue.capabilities };
+  if (server.target.kind === "stdio" && !server.roots) delete capabilities["roots"];
+  return { clientInfo: dialogue.envelope.clientInfo ?? identity, capabilities };
 }
 
 /** A connection of one session's own declares exactly what its client can do, but for the rule on roots. */

@@ -5,6 +5,7 @@ import type { Connection } from "../upstream/connection.ts";
 import type { Client, EventStream } from "./ends.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Line } from "./line.ts";
+import type { Asked, Question } from "./question.ts";
 
 /** What waits for a client that has no stream open, at the most. */
 const BACKLOG_MESSAGES = 256;
@@ -14,19 +15,8 @@ const MAX_STREAMS = 4;
 /** Questions open at one client: a server that asks in a loop must not fill the memory. */
 const MAX_QUESTIONS = 256;
 
-/** A server's request that was passed on to a client. */
-export interface Question {
-  readonly line: Line;
-  readonly connection: Connection;
-  /** Raw token of the id the server gave it. */
-  readonly serverId: string;
-  /** Raw progress token of the server, undefined when it wants no progress. */
-  readonly progressToken: string | undefined;
-  readonly exchange: Exchange | undefined;
-}
-
 /** What the proxy keeps about one legacy client on one endpoint. */
-export class Session {
+export class Session implements Asked {
   readonly id: string;
   readonly client: Client;
   readonly principal: Principal;
@@ -37,6 +27,8 @@ export class Session {
   lastUsed: number;
   readonly #lines = new Set<Line>();
   readonly #exchanges = new Map<string, Exchange>();
+  /** In flight under an id that the client has used again meanwhile: nobody can name them, but they end with it. */
+  readonly #namesakes = new Set<Exchange>();
   readonly #questions = new Map<number, Question>();
   readonly #streams: EventStream[] = [];
   #backlog: string[] = [];
@@ -52,6 +44,10 @@ export class Session {
     this.ownChild = ownChild;
     this.lastUsed = now;
     this.#nextQuestion = firstQuestion;
+  }
+
+  get capabilities(): Readonly<Record<string, unknown>> {
+    return this.client.capabilities;
   }
 
   get ended(): boolean {
@@ -82,12 +78,16 @@ export class Session {
   }
 
   exchangeOpened(exchange: Exchange): void {
-    if (exchange.request.id !== undefined) this.#exchanges.set(exchange.request.id, exchange);
+    const id = exchange.request.id ?? "";
+    const earlier = this.#exchanges.get(id);
+    if (earlier !== undefined) this.#namesakes.add(earlier);
+    this.#exchanges.set(id, exchange);
   }
 
   exchangeClosed(exchange: Exchange): void {
-    const id = exchange.request.id;
-    if (id !== undefined && this.#exchanges.get(id) === exchange) this.#exchanges.delete(id);
+    const id = exchange.request.id ?? "";
+    if (this.#exchanges.get(id) === exchange) this.#exchanges.delete(id);
+    else this.#namesakes.delete(exchange);
   }
 
   /** The open exchange for an id of this client, as the raw token. */
@@ -156,7 +156,7 @@ export class Session {
   answer(message: Message): void {
     const question = this.#takeQuestion(Number(message.id));
     if (question === undefined) return;
-    question.line.answered(question, message.withId(question.serverId));
+    question.answered(message.withId(question.serverId));
   }
 
   /** The client reports progress on a question. */
@@ -164,10 +164,7 @@ export class Session {
     const span = message.param("progressToken");
     const question = span === undefined ? undefined : this.#questions.get(Number(message.slice(span)));
     if (span === undefined || question?.progressToken === undefined) return;
-    question.line.answered(
-      question,
-      message.edited({ start: span.start, end: span.end, text: question.progressToken }),
-    );
+    question.answered(message.edited({ start: span.start, end: span.end, text: question.progressToken }));
   }
 
   /** Forgets the questions of a connection that is gone. */
@@ -181,12 +178,10 @@ export class Session {
     for (const id of [...this.#questions.keys()]) {
       const question = this.#takeQuestion(id);
       if (question === undefined) continue;
-      question.line.answered(
-        question,
-        errorText(question.serverId, ErrorCode.server, "the client's session has ended"),
-      );
+      question.answered(errorText(question.serverId, ErrorCode.server, "the client's session has ended"));
     }
-    for (const exchange of [...this.#exchanges.values()]) exchange.cancel("the client's session has ended");
+    for (const exchange of [...this.#namesakes, ...this.#exchanges.values()])
+      exchange.cancel("the client's session has ended");
     this.#ended = true;
     for (const line of this.#lines) line.leave(this);
     this.#lines.clear();
@@ -203,7 +198,7 @@ export class Session {
     if (question === undefined) return undefined;
     this.#questions.delete(id);
     question.exchange?.questionClosed();
-    question.line.questionClosed(question);
+    question.closed();
     return question;
   }
 }

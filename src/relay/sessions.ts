@@ -61,9 +61,10 @@ export class Sessions {
     return open;
   }
 
-  create(endpoint: string, principal: Principal, client: Client, ownChild: boolean): Session {
+  create(endpoint: string, principal: Principal, said: Client, ownChild: boolean): Session {
     const made = this.#clock.now();
-    return this.#keep(this.#seal(endpoint, principal, client, made), endpoint, principal, client, ownChild, made);
+    const { id, client } = this.#seal(endpoint, principal, said, made);
+    return this.#keep(id, endpoint, principal, client, ownChild, made);
   }
 
   /** A session that lives exactly as long as the stream of its client: nobody can name it, nothing brings it back. */
@@ -128,14 +129,14 @@ export class Sessions {
     this.#limits = limits;
   }
 
-  /** Drops the sessions of an endpoint from memory; their ids stay good, should it come back. */
-  drop(endpoint: string): void {
+  /** Drops sessions of an endpoint from memory; their ids stay good for who is let in. */
+  drop(endpoint: string, which: (session: Session) => boolean = () => true): void {
     for (const [id, entry] of this.#live) {
-      if (entry.endpoint !== endpoint) continue;
+      if (entry.endpoint !== endpoint || !which(entry.session)) continue;
       this.#live.delete(id);
       entry.session.end();
     }
-    for (const [session, of] of this.#attached) if (of === endpoint) this.detach(session);
+    for (const [session, of] of this.#attached) if (of === endpoint && which(session)) this.detach(session);
   }
 
   /** The sessions of an endpoint that are in memory. */
@@ -188,20 +189,18 @@ export class Sessions {
     }
   }
 
-  #seal(endpoint: string, principal: Principal, client: Client, made: number): string {
-    const whole: Sealed = {
-      e: endpoint,
-      p: principal.id,
-      v: client.protocolVersion,
-      i: client.info,
-      c: client.capabilities,
-      t: made,
+  /** The id, and the client as the id says it: what does not fit into the one is not kept in memory either. */
+  #seal(endpoint: string, principal: Principal, client: Client, made: number): { id: string; client: Client } {
+    const seal = ({ protocolVersion, info, capabilities }: Client): string => {
+      const sealed: Sealed = { e: endpoint, p: principal.id, v: protocolVersion, i: info, c: capabilities, t: made };
+      return this.#sealer.seal(JSON.stringify(sealed));
     };
-    const sealed = this.#sealer.seal(JSON.stringify(whole));
-    if (sealed.length <= MAX_SEALED_CHARACTERS) return sealed;
-    return this.#sealer.seal(
-      JSON.stringify({ ...whole, i: briefInfo(client.info), c: briefCapabilities(client.capabilities) }),
-    );
+    const id = seal(client);
+    if (id.length <= MAX_SEALED_CHARACTERS) return { id, client };
+    const said = { info: briefInfo(client.info), capabilities: briefCapabilities(client.capabilities) };
+    // Through text, for a piece of a long string keeps all of it in memory.
+    const brief: Client = { ...client, ...(JSON.parse(JSON.stringify(said)) as typeof said) };
+    return { id: seal(brief), client: brief };
   }
 }
 

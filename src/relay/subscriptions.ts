@@ -1,33 +1,36 @@
-import type { Session } from "./session.ts";
+/** Who hears of changes: a session, or one listening client. */
+export interface Subscriber {
+  push(text: string): void;
+}
 
-/** Which sessions want to hear of which resources of one connection. */
+/** Which subscribers want to hear of which resources of one connection. */
 export class Subscriptions {
-  readonly #byUri = new Map<string, Set<Session>>();
+  readonly #byUri = new Map<string, Set<Subscriber>>();
 
-  /** @returns whether the session did not have it before */
-  add(uri: string, session: Session): boolean {
-    const sessions = this.#byUri.get(uri) ?? new Set();
-    const known = sessions.has(session);
-    sessions.add(session);
-    this.#byUri.set(uri, sessions);
+  /** @returns whether the subscriber did not have it before */
+  add(uri: string, subscriber: Subscriber): boolean {
+    const subscribers = this.#byUri.get(uri) ?? new Set();
+    const known = subscribers.has(subscriber);
+    subscribers.add(subscriber);
+    this.#byUri.set(uri, subscribers);
     return !known;
   }
 
   /** @returns whether somebody else still wants it */
-  remove(uri: string, session: Session): boolean {
-    const sessions = this.#byUri.get(uri);
-    if (sessions === undefined) return false;
-    sessions.delete(session);
-    if (sessions.size > 0) return true;
+  remove(uri: string, subscriber: Subscriber): boolean {
+    const subscribers = this.#byUri.get(uri);
+    if (subscribers === undefined) return false;
+    subscribers.delete(subscriber);
+    if (subscribers.size > 0) return true;
     this.#byUri.delete(uri);
     return false;
   }
 
-  /** Removes a session everywhere and returns the resources that nobody wants any more. */
-  drop(session: Session): string[] {
+  /** Removes a subscriber everywhere and returns the resources that nobody wants any more. */
+  drop(subscriber: Subscriber): string[] {
     const unwanted: string[] = [];
-    for (const [uri, sessions] of this.#byUri) {
-      if (!sessions.delete(session) || sessions.size > 0) continue;
+    for (const [uri, subscribers] of this.#byUri) {
+      if (!subscribers.delete(subscriber) || subscribers.size > 0) continue;
       this.#byUri.delete(uri);
       unwanted.push(uri);
     }
@@ -35,13 +38,13 @@ export class Subscriptions {
   }
 
   /** Who hears of a change: subscribers of the resource, and of one that it is a part of (MCP, resources). */
-  of(uri: string): Set<Session> {
-    const sessions = new Set(this.#byUri.get(uri));
+  of(uri: string): Set<Subscriber> {
+    const hearers = new Set(this.#byUri.get(uri));
     for (const [whole, subscribers] of this.#byUri) {
       if (uri.startsWith(whole.endsWith("/") ? whole : `${whole}/`))
-        for (const session of subscribers) sessions.add(session);
+        for (const subscriber of subscribers) hearers.add(subscriber);
     }
-    return sessions;
+    return hearers;
   }
 
   uris(): string[] {

@@ -3,20 +3,25 @@ import { answersQuestions } from "../protocol/capabilities.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
-import type { Connection, ConnectionListener, Introduction } from "../upstream/connection.ts";
+import type { Connection, ConnectionListener } from "../upstream/connection.ts";
 import { readTools } from "../upstream/catalogue.ts";
 import { Fault } from "../upstream/fault.ts";
+import type { Introduction } from "../upstream/greeting.ts";
 import { Upstream } from "../upstream/upstream.ts";
 import type { Need, UpstreamDeps, UpstreamListener } from "../upstream/upstream.ts";
+import { canonical } from "../protocol/eras/canonical.ts";
+import type { Dialogue } from "./dialogue.ts";
 import type { Caller, Client, Reply } from "./ends.ts";
 import { Exchange } from "./exchange.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { Line } from "./line.ts";
 import type { Description, LineOwner } from "./line.ts";
-import { carriedHeaders, ownDeclaration, ownerOf, sharedNeed } from "./need.ts";
+import { carriedHeaders, leasedDeclaration, ownDeclaration, ownerOf, sharedNeed } from "./need.ts";
 import type { Identity } from "./need.ts";
 import type { Session } from "./session.ts";
 
+/** Keys of connections beside one on which a call of somebody else waits for its client. */
+const BESIDE = "beside";
 /** How long a connection made for a user or a header's value is kept warm for the next session, or the next request. */
 const GRACE_MS = 60_000;
 
@@ -26,6 +31,7 @@ export interface Call {
   readonly caller: Caller;
   readonly session: Session | undefined;
   readonly reply: Reply;
+  readonly dialogue?: Dialogue | undefined;
   readonly hooks?: ExchangeHooks;
 }
 
@@ -40,6 +46,9 @@ export class Switchboard implements UpstreamListener, LineOwner {
   readonly #takesHeaders: boolean;
   /** Whether callers can have connections that differ at all; where not, there is nothing to find out per request. */
   readonly #always: Line | undefined;
+  /** The line each session used last: a header that changes moves it to another one. */
+  readonly #latest = new WeakMap<Session, Line>();
+  readonly #leases = new Set<string>();
   #hasAsked = false;
   #inFlight = 0;
   #quiet: (() => void)[] = [];
@@ -82,8 +91,9 @@ export class Switchboard implements UpstreamListener, LineOwner {
   relay(call: Call): Exchange {
     this.#requests++;
     this.#lastActivity = this.clock.now();
-    const line = this.#lineFor(call.caller, call.session);
-    return this.#open(new Exchange(line, call.message, call.caller, call.session, call.reply, call.hooks), line);
+    const line = this.#lineFor(call.caller, call.session, call.dialogue);
+    const client = { caller: call.caller, session: call.session, dialogue: call.dialogue, reply: call.reply };
+    return this.#open(new Exchange(line, call.message, client, call.hooks), line);
   }
 
   /** Passes a client's notification on, over a connection made for it where there is none yet. */
@@ -138,8 +148,34 @@ export class Switchboard implements UpstreamListener, LineOwner {
     );
   }
 
-  /** The line a session's notifications go to; none while it has no connection. */
-  lineOf(session: Session, caller: Caller): Line {
+  /** The connection a caller without a session uses, made if it is not there. @throws Fault */
+  async reach(caller: Caller): Promise<{ connection: Connection; line: Line }> {
+    const line = this.#lineFor(caller, undefined, undefined, true);
+    return { connection: await this.upstream.acquire(line.need), line };
+  }
+
+  /** The line of a session, with its connection. @throws Fault */
+  async lineReady(session: Session, caller: Caller): Promise<Line> {
+    const line = this.#lineFor(caller, session);
+    await this.upstream.acquire(line.need);
+    return line;
+  }
+
+  explain(error: unknown, caller: Caller): Description {
+    return this.describe(asFault(error), caller);
+  }
+
+  /** Ends the streams of all modern clients that listen. */
+  finishListening(): void {
+    for (const line of this.#lines.values()) line.finishListening();
+  }
+
+  get differs(): boolean {
+    return this.#takesHeaders || this.config.isolation === "user" || this.config.isolation === "session";
+  }
+
+  /** The line that what this caller sends goes to. */
+  lineOf(session: Session | undefined, caller: Caller): Line {
     return this.#lineFor(caller, session);
   }
 
@@ -184,7 +220,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
   }
 
   retry(exchange: Exchange, lost: Connection, fault: Fault): void {
-    const line = this.#lineFor(exchange.caller, exchange.session);
+    const line = this.#lineFor(exchange.caller, exchange.session, exchange.dialogue);
     if (fault.code === "upstream.session_lost") this.upstream.replace(line.key, lost);
     this.#acquire(exchange, line);
   }
@@ -203,6 +239,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
 
   /** Ends the upstream; sessions that were on its lines live on without them. */
   async stop(): Promise<void> {
+    this.finishListening();
     for (const line of this.#lines.values()) line.dismiss();
     await this.upstream.stop();
   }
@@ -214,8 +251,22 @@ export class Switchboard implements UpstreamListener, LineOwner {
 
   #makeRoom(): void {
     this.#releaseIdle(this.clock.now());
+    if (!this.upstream.atCapacity) return;
+    // A session whose header has changed is still on the line of its old value.
+    for (const line of this.#lines.values()) {
+      if (line !== this.#shared && line.leftBehind((session) => this.#latest.get(session) !== line)) {
+        line.dismiss();
+        return this.#release(line);
+      }
+    }
     // The one that nobody is on was started for the catalogue, which is known by now.
-    if (this.upstream.atCapacity && this.#shared.idle && this.#takesHeaders) void this.upstream.rest();
+    if (this.#shared.idle && this.#sharesNothing) void this.upstream.rest();
+  }
+
+  /** Whether nobody is ever put on the shared connection: it is there for the catalogue alone. */
+  get #sharesNothing(): boolean {
+    const { isolation } = this.config;
+    return this.#takesHeaders || isolation === "session" || isolation === "user";
   }
 
   #releaseIdle(unusedSince: number): void {
@@ -243,6 +294,12 @@ export class Switchboard implements UpstreamListener, LineOwner {
         if (!exchange.over) exchange.start(connection, line);
       },
       (error: unknown) => {
+        const { dialogue } = exchange;
+        if (dialogue !== undefined && line.key.startsWith(BESIDE) && asFault(error).code === "upstream.at_capacity") {
+          // It runs, and cannot be asked: a question could be for the one who waits there.
+          dialogue.mute = true;
+          return this.#acquire(exchange, this.#shared);
+        }
         if (this.#sharesInstead(error, exchange.session)) return this.#acquire(exchange, this.#shared);
         exchange.fail(asFault(error), 503);
       },
@@ -256,34 +313,67 @@ export class Switchboard implements UpstreamListener, LineOwner {
     return true;
   }
 
-  #lineFor(caller: Caller, session: Session | undefined): Line {
-    if (this.#always !== undefined) {
+  /** @param quiet nothing will be sent there by which a server could come to ask a client */
+  #lineFor(caller: Caller, session: Session | undefined, dialogue?: Dialogue, quiet = false): Line {
+    if (this.#always !== undefined && (quiet || !this.#always.waitsForAnother(caller))) {
       session?.join(this.#always);
       return this.#always;
     }
-    const owner = ownerOf(this.config, caller, session);
+    const leased = dialogue !== undefined && this.config.isolation === "session";
+    const owner = leased ? { key: this.#leaseFor(dialogue), exclusive: false } : ownerOf(this.config, caller, session);
     const carried = this.#takesHeaders ? carriedHeaders(this.config, caller) : undefined;
-    const key = carried === undefined ? owner.key : `${owner.key} ${carried.key}`;
+    let key = carried === undefined ? owner.key : `${owner.key} ${carried.key}`;
     let line = this.#lines.get(key);
+    if (!quiet && line?.exclusive === undefined && line?.waitsForAnother(caller) === true) {
+      key = `${BESIDE} ${caller.principal.id} ${key}`;
+      line = this.#lines.get(key);
+    }
     if (line === undefined) {
       // A process that is only kept warm must not cost somebody else his place.
       if (this.upstream.atCapacity) this.#makeRoom();
-      line = this.#makeLine(key, owner.exclusive ? session : undefined, carried);
+      line = this.#makeLine(key, owner.exclusive ? session : undefined, carried, leased ? dialogue : undefined);
       this.#lines.set(key, line);
     }
-    session?.join(line);
+    if (session !== undefined && !key.startsWith(BESIDE)) {
+      session.join(line);
+      this.#latest.set(session, line);
+    }
     return line;
   }
 
-  #makeLine(key: string, exclusive: Session | undefined, carried: ReturnType<typeof carriedHeaders>): Line {
+  /** A connection for one call, out of those that calls of the same principal with the same capabilities have used. */
+  #leaseFor(dialogue: Dialogue): string {
+    if (dialogue.lease !== undefined) return dialogue.lease;
+    const pool = `lease ${dialogue.principal.id} ${canonical(JSON.stringify(dialogue.capabilities))}`;
+    for (let n = 1; ; n++) {
+      const key = `${pool} ${n}`;
+      if (this.#leases.has(key)) continue;
+      this.#leases.add(key);
+      dialogue.lease = key;
+      dialogue.onEnd(() => this.#leases.delete(key));
+      return key;
+    }
+  }
+
+  #makeLine(
+    key: string,
+    exclusive: Session | undefined,
+    carried: ReturnType<typeof carriedHeaders>,
+    leased: Dialogue | undefined,
+  ): Line {
     const shared = sharedNeed(this.config, this.#identity);
     const need: Need = {
       key,
-      declaration: exclusive === undefined ? shared.declaration : ownDeclaration(this.config, exclusive),
+      declaration: this.#declaration(exclusive, leased) ?? shared.declaration,
       env: carried?.env ?? shared.env,
       headers: carried?.headers ?? shared.headers,
     };
     return new Line(need, exclusive, this);
+  }
+
+  #declaration(exclusive: Session | undefined, leased: Dialogue | undefined): Need["declaration"] | undefined {
+    if (leased !== undefined) return leasedDeclaration(this.config, leased, this.#identity);
+    return exclusive === undefined ? undefined : ownDeclaration(this.config, exclusive);
   }
 }
 

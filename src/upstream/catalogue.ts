@@ -14,12 +14,13 @@ const MAX_PAGES = 100;
 
 /**
  * Lists tools, prompts and resources of a server, all pages, as far as it has them.
+ * @param visit sees the raw text of each tool
  * @throws Fault when it answers with an error
  */
-export async function readCatalogue(connection: Connection): Promise<Catalogue> {
+export async function readCatalogue(connection: Connection, visit?: (tool: string) => void): Promise<Catalogue> {
   const { capabilities } = connection.introduction;
   const [tools, prompts, resources] = await Promise.all([
-    capabilities["tools"] === undefined ? [] : readTools(connection),
+    capabilities["tools"] === undefined ? [] : readTools(connection, visit),
     capabilities["prompts"] === undefined ? [] : listAll(connection, "prompts/list", "prompts", "name"),
     capabilities["resources"] === undefined ? [] : listAll(connection, "resources/list", "resources", "uri"),
   ]);
@@ -30,11 +31,17 @@ export async function readCatalogue(connection: Connection): Promise<Catalogue> 
  * The names of a server's tools as one connection sees them now.
  * @throws Fault when it answers with an error
  */
-export function readTools(connection: Connection): Promise<string[]> {
-  return listAll(connection, "tools/list", "tools", "name");
+export function readTools(connection: Connection, visit?: (tool: string) => void): Promise<string[]> {
+  return listAll(connection, "tools/list", "tools", "name", visit);
 }
 
-async function listAll(connection: Connection, method: string, list: string, name: string): Promise<string[]> {
+async function listAll(
+  connection: Connection,
+  method: string,
+  list: string,
+  name: string,
+  visit?: (element: string) => void,
+): Promise<string[]> {
   const names: string[] = [];
   let cursor: string | undefined;
   for (let page = 0; page < MAX_PAGES; page++) {
@@ -42,6 +49,7 @@ async function listAll(connection: Connection, method: string, list: string, nam
     const at = skipSpace(result, 0);
     const array = find(result, at, list);
     for (const element of (array === undefined ? undefined : elements(result, array.start)) ?? []) {
+      visit?.(result.slice(element.start, element.end));
       const span = find(result, element.start, name);
       const text = span === undefined ? undefined : stringAt(result, span);
       if (text !== undefined) names.push(text);

@@ -1,10 +1,17 @@
-import { find } from "../protocol/json.ts";
 import { Message } from "../protocol/message.ts";
 import { notificationText } from "../protocol/errors.ts";
-import { LATEST_LEGACY } from "../protocol/versions.ts";
+import { codeOf } from "../protocol/eras/errors.ts";
+import { ownEnvelope } from "../protocol/eras/hello.ts";
+import { encodeHeader } from "../protocol/eras/header-value.ts";
+import { MODERN_VERSION, Meta, ModernCode } from "../protocol/eras/names.ts";
+import { namedBy, produceParamHeaders } from "../protocol/eras/param-headers.ts";
 import type { Clock } from "../telemetry/clock.ts";
+import { readTools } from "./catalogue.ts";
 import { Fault } from "./fault.ts";
-import type { RequestOptions, Wire, WireListener } from "./wire.ts";
+import { greet } from "./greeting.ts";
+import type { Declaration, Era, EraMemory, Introduction } from "./greeting.ts";
+import type { ToolHeaders } from "./tool-headers.ts";
+import type { Wire, WireListener } from "./wire.ts";
 
 /** Who waits for the answer to one request on a connection. */
 export interface Pending {
@@ -12,8 +19,12 @@ export interface Pending {
   readonly progressToken: string | undefined;
   /** True while somebody is being asked on behalf of this request; its time stands still then. */
   readonly paused: boolean;
+  /** Its progress goes on after the answer: the server has made a task of it. */
+  readonly outlives?: boolean;
   /** A notification or request of the server that belongs to this one. */
   related(message: Message): void;
+  /** The answer is going to be fetched later, over a stream that was taken up again. */
+  parked?(): void;
   answered(message: Message): void;
   failed(fault: Fault): void;
 }
@@ -25,23 +36,20 @@ export interface ConnectionListener {
   noise(line: string, from: "stderr" | "stdout"): void;
 }
 
-/** What the proxy says of the client in `initialize`. */
-export interface Declaration {
-  readonly clientInfo: unknown;
-  readonly capabilities: Readonly<Record<string, unknown>>;
-}
-
-/** The upstream's answer to `initialize`. */
-export interface Introduction {
-  /** Raw text of the result. */
-  readonly text: string;
-  readonly protocolVersion: string;
-  readonly capabilities: Readonly<Record<string, unknown>>;
-}
+/** Tasks whose progress is passed on; of more than that the oldest have none. */
+const MAX_TASKS = 1_000;
 
 interface Entry {
   readonly pending: Pending;
   deadline: number;
+  /** Sends the call again, once, when its headers were made from an old schema: then it did not run. */
+  again?: (() => void) | undefined;
+}
+
+/** What the connections of one upstream have in common. */
+export interface Shared {
+  readonly memory: EraMemory;
+  readonly toolHeaders: ToolHeaders;
 }
 
 /**
@@ -53,13 +61,19 @@ export class Connection {
   readonly #clock: Clock;
   readonly #timeoutMs: number;
   readonly #entries = new Map<number, Entry>();
+  /** Requests that became tasks, for their progress. */
+  readonly #tasks = new Map<number, Pending>();
   #listener: ConnectionListener | undefined;
   #idle: (() => void)[] = [];
   #nextId = 1;
   #introduction: Introduction | undefined;
+  #clientInfo: unknown;
   #closed = false;
 
-  constructor(wire: Wire, clock: Clock, timeoutMs: number) {
+  readonly #shared: Shared;
+
+  constructor(wire: Wire, clock: Clock, timeoutMs: number, shared: Shared) {
+    this.#shared = shared;
     this.#wire = wire;
     this.#clock = clock;
     this.#timeoutMs = timeoutMs;
@@ -67,6 +81,11 @@ export class Connection {
 
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Which era is spoken on it; legacy until the greeting is over. */
+  get era(): Era {
+    return this.#introduction?.era ?? "legacy";
   }
 
   /** Whether the transport says which request a message of the server belongs to. */
@@ -91,15 +110,13 @@ export class Connection {
   async open(declaration: Declaration, listener: ConnectionListener): Promise<Introduction> {
     this.#listener = listener;
     await this.#wire.open(this.#wireListener());
-    const answer = await this.call("initialize", {
-      protocolVersion: LATEST_LEGACY,
-      capabilities: declaration.capabilities,
-      clientInfo: declaration.clientInfo,
-    });
-    const introduction = readIntroduction(answer);
+    this.#clientInfo = declaration.clientInfo;
+    const ask = (method: string, params: object, headers?: Readonly<Record<string, string>>): Promise<Message> =>
+      this.#ask(method, params, headers);
+    const introduction = await greet(ask, declaration, this.#shared.memory, this.#clock);
     this.#introduction = introduction;
     this.#wire.initialized(introduction.protocolVersion);
-    this.#wire.send(notificationText("notifications/initialized"));
+    if (introduction.era === "legacy") this.#wire.send(notificationText("notifications/initialized"));
     return introduction;
   }
 
@@ -107,14 +124,15 @@ export class Connection {
    * Relays a request.
    * @returns the id it has on this connection
    */
-  request(message: Message, pending: Pending, options?: RequestOptions): number {
+  request(message: Message, pending: Pending): number {
     const id = this.#nextId++;
     const token = pending.progressToken === undefined ? undefined : message.meta("progressToken");
     const text =
       token === undefined
         ? message.withId(String(id))
         : message.withId(String(id), { start: token.start, end: token.end, text: String(id) });
-    this.#start(id, text, pending, options);
+    if (this.era === "legacy") this.#start(id, text, pending);
+    else this.#startModern(id, text, message, pending);
     return id;
   }
 
@@ -123,22 +141,28 @@ export class Connection {
    * @returns raw text of the result
    * @throws Fault when the server answers with an error or not at all
    */
-  call(method: string, params?: object): Promise<string> {
-    const { promise, resolve, reject } = Promise.withResolvers<string>();
+  async call(method: string, params?: object): Promise<string> {
+    const modern = this.era === "modern";
+    const own = modern ? { ...params, _meta: ownEnvelope(this.#clientInfo, MODERN_VERSION) } : params;
+    const message = await this.#ask(method, own, modern ? { "mcp-method": method } : undefined);
+    if (message.result !== undefined) return message.slice(message.result);
+    const error = message.error === undefined ? "" : message.slice(message.error);
+    throw new Fault("upstream.protocol", `the server answered ${method} with an error`, { detail: error });
+  }
+
+  #ask(method: string, params: object | undefined, headers?: Readonly<Record<string, string>>): Promise<Message> {
+    const { promise, resolve, reject } = Promise.withResolvers<Message>();
     const id = this.#nextId++;
     const text = JSON.stringify({ jsonrpc: "2.0", id, method, ...(params === undefined ? {} : { params }) });
-    this.#start(id, text, {
+    const pending: Pending = {
       progressToken: undefined,
-      // `initialize` may take as long as a package takes to download; who waits for it has a deadline of its own.
-      paused: method === "initialize",
+      // A greeting may take as long as a package takes to download; who waits for it has a deadline of its own.
+      paused: this.#introduction === undefined,
       related: (message) => this.#listener?.outside(message),
-      answered: (message) => {
-        if (message.result !== undefined) return resolve(message.slice(message.result));
-        const error = message.error === undefined ? "" : message.slice(message.error);
-        reject(new Fault("upstream.protocol", `the server answered ${method} with an error`, { detail: error }));
-      },
+      answered: resolve,
       failed: reject,
-    });
+    };
+    this.#start(id, text, pending, headers);
     return promise;
   }
 
@@ -193,19 +217,37 @@ export class Connection {
     if (message.kind === "response") return this.#answered(message);
     if (message.method === "notifications/progress") {
       const token = message.param("progressToken");
-      const entry = token === undefined ? undefined : this.#entries.get(Number(message.slice(token)));
+      const id = token === undefined ? Number.NaN : Number(message.slice(token));
+      const task = this.#tasks.get(id);
+      if (task?.progressToken !== undefined) return task.related(message);
+      const entry = this.#entries.get(id);
       // Progress nobody asked for, or for a request that is over, has no reader.
       if (entry === undefined || entry.pending.progressToken === undefined) return;
       entry.deadline = this.#deadline();
       return entry.pending.related(message);
     }
-    const entry = via === undefined ? undefined : this.#entries.get(via);
+    const entry = via === undefined ? this.#subscribed(message) : this.#entries.get(via);
     if (entry === undefined) this.#listener?.outside(message);
     else entry.pending.related(message);
   }
 
+  /** Stateless servers name the subscription that a notification is for, or that they end. */
+  #subscribed(message: Message): Entry | undefined {
+    if (this.era === "legacy") return undefined;
+    if (message.method === "notifications/cancelled") {
+      const span = message.param("requestId");
+      const id = span === undefined ? Number.NaN : Number(message.slice(span));
+      this.#failed(id, new Fault("upstream.stopped", "the server has ended the subscription"));
+      return undefined;
+    }
+    const span = message.meta(Meta.subscriptionId);
+    return span === undefined ? undefined : this.#entries.get(Number(message.slice(span)));
+  }
+
   #failed(id: number, fault: Fault): void {
-    this.#take(id)?.pending.failed(fault);
+    // A stateless server answers what it understands, with the id of the request.
+    const strange = this.era === "modern" && (fault.status === 400 || fault.status === 404 || fault.status === 405);
+    this.#take(id)?.pending.failed(strange ? this.#changed() : fault);
   }
 
   #ended(fault: Fault | undefined): void {
@@ -222,20 +264,70 @@ export class Connection {
     return {
       message: (text, via) => this.#message(text, via),
       failed: (id, fault) => this.#failed(id, fault),
+      parked: (id) => this.#entries.get(id)?.pending.parked?.(),
       closed: (fault) => this.#ended(fault),
       noise: (line, from) => this.#listener?.noise(line, from),
     };
   }
 
-  #start(id: number, text: string, pending: Pending, options?: RequestOptions): void {
+  #start(id: number, text: string, pending: Pending, headers?: Readonly<Record<string, string>>): void {
     this.#entries.set(id, { pending, deadline: this.#deadline() });
     if (this.#closed) this.#failed(id, new Fault("upstream.stopped", "the server is not running", { notRun: true }));
-    else this.#wire.request(id, text, options);
+    else this.#wire.request(id, text, headers === undefined ? undefined : { headers });
+  }
+
+  /** A stateless request says in headers too what it is; which arguments it repeats there is in the tool's schema. */
+  #startModern(id: number, text: string, message: Message, pending: Pending): void {
+    const { toolHeaders } = this.#shared;
+    const method = message.method ?? "";
+    const key = namedBy(method);
+    const name = key === undefined ? undefined : message.stringParam(key);
+    const headers: Record<string, string> = { "mcp-method": method };
+    if (name !== undefined) headers["mcp-name"] = encodeHeader(name);
+    if (method !== "tools/call" || name === undefined || !this.attributes)
+      return this.#start(id, text, pending, headers);
+    const span = message.param("arguments");
+    const args = span === undefined ? undefined : message.slice(span);
+    const send = (): void => {
+      if (!this.#entries.has(id) || this.#closed) return;
+      this.#wire.request(id, text, {
+        headers: { ...headers, ...produceParamHeaders(toolHeaders.of(name) ?? [], args) },
+      });
+    };
+    const list = (): void => {
+      // Without a list the call goes as it is: the server says what it misses.
+      void this.refreshTools()
+        .then(() => toolHeaders.missing(name))
+        .then(send, send);
+    };
+    this.#entries.set(id, { pending, deadline: this.#deadline(), again: list });
+    if (this.#closed) this.#failed(id, new Fault("upstream.stopped", "the server is not running", { notRun: true }));
+    else if (toolHeaders.of(name) === undefined) list();
+    else send();
+  }
+
+  /** Reads the list of tools for what it says of headers. @throws Fault */
+  async refreshTools(): Promise<void> {
+    await readTools(this, (tool) => void this.#shared.toolHeaders.learn(tool));
   }
 
   #answered(message: Message): void {
     const id = Number(message.id);
-    this.#take(id)?.pending.answered(message);
+    const code = message.error === undefined ? 0 : codeOf(message.slice(message.error));
+    const again = code === ModernCode.headerMismatch ? this.#entries.get(id)?.again : undefined;
+    const entry = again === undefined ? this.#take(id) : this.#entries.get(id);
+    if (entry === undefined) return;
+    if (again !== undefined) {
+      entry.again = undefined;
+      return again();
+    }
+    const modernOnly = code === ModernCode.headerMismatch || code === ModernCode.unsupportedVersion;
+    const { pending } = entry;
+    if (modernOnly && this.#introduction?.era === "legacy") return pending.failed(this.#changed());
+    pending.answered(message);
+    if (pending.outlives !== true) return;
+    this.#tasks.set(id, pending);
+    if (this.#tasks.size > MAX_TASKS) this.#tasks.delete(this.#tasks.keys().next().value ?? id);
   }
 
   #take(id: number): Entry | undefined {
@@ -245,24 +337,19 @@ export class Connection {
     return entry;
   }
 
+  /** The server does not speak the era any more that it was met in. */
+  #changed(): Fault {
+    this.#shared.memory.era = undefined;
+    return new Fault(
+      "upstream.session_lost",
+      "the server speaks another version of the protocol now; it is greeted anew",
+      {
+        notRun: true,
+      },
+    );
+  }
+
   #deadline(): number {
     return this.#timeoutMs === 0 ? Number.POSITIVE_INFINITY : this.#clock.now() + this.#timeoutMs;
   }
-}
-
-function readIntroduction(text: string): Introduction {
-  const version = find(text, 0, "protocolVersion");
-  const capabilities = find(text, 0, "capabilities");
-  const parsed: unknown = version === undefined ? undefined : JSON.parse(text.slice(version.start, version.end));
-  if (typeof parsed !== "string") {
-    throw new Fault("upstream.protocol", "the server answered initialize without a protocolVersion", {
-      detail: text.slice(0, 500),
-    });
-  }
-  const known: unknown = capabilities === undefined ? {} : JSON.parse(text.slice(capabilities.start, capabilities.end));
-  return {
-    text,
-    protocolVersion: parsed,
-    capabilities: typeof known === "object" && known !== null ? (known as Record<string, unknown>) : {},
-  };
 }

@@ -49,7 +49,8 @@ export class DetectWire implements Wire {
   }
 
   request(id: number, text: string, options?: RequestOptions): void {
-    if (!this.#decided) this.#first ??= { id, text, options };
+    // The question which era is spoken decides nothing by being refused: it is one more thing old servers do not know.
+    if (!this.#decided && options?.headers?.["mcp-method"] === undefined) this.#first ??= { id, text, options };
     this.#wire.request(id, text, options);
   }
 
@@ -88,6 +89,7 @@ export class DetectWire implements Wire {
           this.#listener?.failed(id, fault);
         }
       },
+      parked: (id) => this.#listener?.parked?.(id),
       closed: (fault) => {
         if (!this.#switching) this.#listener?.closed(fault);
       },

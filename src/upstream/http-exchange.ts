@@ -23,6 +23,8 @@ export interface ExchangeDeps {
   /** A message of this request's stream. */
   readonly message: (text: string) => void;
   readonly failed: (fault: Fault) => void;
+  /** The server may let the stream go before the answer. */
+  readonly parked: () => void;
   readonly noise: (line: string) => void;
 }
 
@@ -162,6 +164,9 @@ export class HttpExchange {
         const messages = messagesIn(data);
         if (messages.length === 0) this.#deps.noise(data);
         for (const message of messages) this.#deliver(message);
+      },
+      prime: () => {
+        if (!this.#settled) this.#deps.parked();
       },
       id: (id) => (this.#lastEventId = id),
       retry: (ms) => (this.#retryMs = retryPause(ms)),

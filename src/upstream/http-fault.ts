@@ -70,7 +70,11 @@ export function statusFault({ status, headers, body }: Refusal): Fault {
     return new Fault(
       "upstream.unauthorized",
       `the server does not accept our credentials (HTTP ${status}); set or renew its headers`,
-      { detail: [challenge?.slice(0, DETAIL_CHARS), shown].filter(Boolean).join("\n") || undefined, notRun: true },
+      {
+        detail: [challenge?.slice(0, DETAIL_CHARS), shown].filter(Boolean).join("\n") || undefined,
+        notRun: true,
+        status,
+      },
     );
   }
   if (status >= 300 && status < 400) {

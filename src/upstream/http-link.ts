@@ -75,7 +75,8 @@ export class HttpLink {
       response.body?.cancel().catch(() => undefined);
       response = await this.#fetch(target, init);
     }
-    this.#learnSession(response);
+    // The question which era a server speaks is not the beginning of a session.
+    if (call.headers?.["mcp-method"] === undefined) this.#learnSession(response);
     return response;
   }
 

@@ -1,3 +1,4 @@
+import { isModernVersion } from "../protocol/eras/names.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import { Fault } from "./fault.ts";
 import { discard, readStart } from "./http-body.ts";
@@ -51,6 +52,8 @@ export class HttpWire implements Wire {
   #greetingDue = false;
   #greeted = true;
   #closing: Promise<void> | undefined;
+  /** No sessions, no stream outside requests, nothing but requests to send (MCP 2026-07-28). */
+  #stateless = false;
 
   constructor(options: HttpWireOptions) {
     this.#options = options;
@@ -99,6 +102,7 @@ export class HttpWire implements Wire {
         this.#forget(id, exchange);
         listener.failed(id, fault);
       },
+      parked: () => listener.parked?.(id),
       noise: (line) => this.#noise?.line(line),
     });
     this.#exchanges.set(id, exchange);
@@ -107,7 +111,7 @@ export class HttpWire implements Wire {
   }
 
   send(text: string): void {
-    if (this.#listener === undefined || this.#closing !== undefined) return;
+    if (this.#listener === undefined || this.#closing !== undefined || this.#stateless) return;
     const sent = this.#post(text).finally(() => this.#sending.delete(sent));
     this.#sending.add(sent);
     if (!this.#greetingDue) return;
@@ -127,11 +131,12 @@ export class HttpWire implements Wire {
    */
   initialized(protocolVersion: string): void {
     this.#link.settle(protocolVersion);
-    this.#greetingDue = true;
+    this.#stateless = isModernVersion(protocolVersion);
+    this.#greetingDue = !this.#stateless;
   }
 
   listen(on: boolean): void {
-    if (this.#closing !== undefined) return;
+    if (this.#closing !== undefined || this.#stateless) return;
     if (on) this.#stream?.start(this.#greeting);
     else this.#stream?.stop();
   }

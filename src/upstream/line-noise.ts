@@ -40,28 +40,31 @@ export class NoiseGate {
 
   /** The last lines, oldest first, those that were not reported included. */
   get lastLines(): readonly string[] {
-    return this.#last;
+    return this.#last.map((line) => this.#presentable(line));
   }
 
   line(text: string): void {
     if (text.trim() === "") return;
-    const whole = this.#redact(text.length > 4 * MAX_LINE_CHARS ? text.slice(0, 4 * MAX_LINE_CHARS) : text);
-    const cut = whole.length > MAX_LINE_CHARS ? `${whole.slice(0, MAX_LINE_CHARS)} ... cut` : whole;
-    const safe = printable(cut);
-    this.#last.push(safe);
+    const whole = text.length > 4 * MAX_LINE_CHARS ? text.slice(0, 4 * MAX_LINE_CHARS) : text;
+    this.#last.push(whole);
     if (this.#last.length > KEPT_LINES) this.#last.shift();
-    if (!this.#take()) {
+    // Nothing is made of a line that nobody will read: a flood must cost the proxy as little as it can.
+    if (this.#dropped > 0 || !this.#take()) {
       this.#dropped++;
       this.#cancelTimer ??= this.#clock.after(1000, () => this.#reportDropped());
       return;
     }
-    this.#reportDropped();
-    this.#report(safe);
+    this.#report(this.#presentable(whole));
   }
 
   /** Says how many lines were left out, if any, and ends. */
   end(): void {
     this.#reportDropped();
+  }
+
+  #presentable(line: string): string {
+    const whole = this.#redact(line);
+    return printable(whole.length > MAX_LINE_CHARS ? `${whole.slice(0, MAX_LINE_CHARS)} ... cut` : whole);
   }
 
   #take(): boolean {

@@ -6,6 +6,8 @@ export interface EventSink {
   message(data: string): void;
   /** Any other event. */
   other?(type: string, data: string): void;
+  /** An event with nothing in it, which opens a stream that can be taken up again (2025-11-25). */
+  prime?(): void;
   /** Where to take up the stream again; `""` takes an earlier one back. */
   id(id: string): void;
   /** Milliseconds the server wants to be left alone before the next attempt. */
@@ -26,8 +28,8 @@ export async function readEvents(
   const parser = createParser({
     maxBufferSize: maxChars,
     onEvent({ event, data }) {
-      // Servers open a stream that can be resumed with an event that has an id and nothing in it (2025-11-25).
-      if (tooLarge || data.trim() === "") return;
+      if (tooLarge) return;
+      if (data.trim() === "") return sink.prime?.();
       // The parser's own limit is for what it holds; an event that came in one piece passes it.
       if (data.length > maxChars) tooLarge = true;
       else if (event === undefined || event === "message") sink.message(data);

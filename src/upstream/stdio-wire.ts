@@ -24,6 +24,10 @@ const DEAF_MS = 1000;
 const MAX_PENDING_CHARS = 64 * 1024 * 1024;
 /** stderr has no protocol; what is longer is cut in the log anyway. */
 const STDERR_LINE_BYTES = 16 * 1024;
+/** After so much output of one child it is everybody else's turn. */
+const BYTES_PER_TURN = 256 * 1024;
+/** Lines without one message among them, after which a child is taken for broken: reading it costs the others time. */
+const MAX_GARBAGE_LINES = 50_000;
 const OPEN_BRACE = 123;
 
 /**
@@ -43,6 +47,8 @@ export class StdioWire implements Wire {
   #cause: Fault | "asked" | undefined;
   readonly #ended = Promise.withResolvers<void>();
   #over = false;
+  /** Lines in a row that were no message. */
+  #garbage = 0;
 
   constructor(options: StdioWireOptions) {
     this.#options = options;
@@ -145,11 +151,21 @@ export class StdioWire implements Wire {
     const listener = this.#listener;
     if (listener === undefined || this.#over) return;
     // By far the most lines are one message each and nothing else.
-    if (text.charCodeAt(0) === OPEN_BRACE) return listener.message(text, undefined);
+    if (text.charCodeAt(0) === OPEN_BRACE) {
+      this.#garbage = 0;
+      return listener.message(text, undefined);
+    }
     const messages = messagesIn(text);
     // A log line may well begin with a bracket: "[info] ready".
-    if (messages.length === 0) this.#stdout?.line(text);
+    if (messages.length === 0) this.#noMessage(text);
     for (const message of messages) listener.message(message, undefined);
+  }
+
+  #noMessage(text: string): void {
+    this.#stdout?.line(text);
+    if (++this.#garbage < MAX_GARBAGE_LINES || this.#cause !== undefined) return;
+    this.#cause = new Fault("upstream.protocol", `the server wrote ${MAX_GARBAGE_LINES} lines that are no messages`);
+    void this.#child?.stop();
   }
 
   #stderrReader(gate: NoiseGate): LineReader {
@@ -207,12 +223,17 @@ interface Drain {
 
 function drain(stream: ReadableStream<Uint8Array>, lines: LineReader): Drain {
   const reader = stream.getReader();
+  let bytes = 0;
   const read = async (): Promise<void> => {
     for (;;) {
       // A pipe that breaks has ended.
       const part = await reader.read().catch(() => undefined);
       if (part === undefined || part.done) return;
       lines.push(part.value);
+      bytes += part.value.byteLength;
+      if (bytes < BYTES_PER_TURN) continue;
+      bytes = 0;
+      await new Promise((resolve) => setImmediate(resolve));
     }
   };
   return {

@@ -6,10 +6,12 @@ import { Backoff } from "./backoff.ts";
 import { readCatalogue } from "./catalogue.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { Connection } from "./connection.ts";
-import type { ConnectionListener, Declaration, Introduction } from "./connection.ts";
+import type { ConnectionListener } from "./connection.ts";
 import { Fault } from "./fault.ts";
+import type { Declaration, EraMemory, Introduction } from "./greeting.ts";
 import { Slot } from "./slot.ts";
 import type { SlotState } from "./slot.ts";
+import { ToolHeaders } from "./tool-headers.ts";
 import type { Wire } from "./wire.ts";
 
 /** Which connection a caller needs, and how to make it if it is not there. */
@@ -58,6 +60,8 @@ export class Upstream {
   readonly #listener: UpstreamListener;
   readonly #shared: Need;
   readonly #slots = new Map<string, Slot>();
+  readonly toolHeaders: ToolHeaders;
+  readonly #memory: EraMemory;
   #introduction: Introduction | undefined;
   #catalogue: Catalogue | undefined;
   #stopSweep: (() => void) | undefined;
@@ -69,6 +73,13 @@ export class Upstream {
     this.#shared = shared;
     this.#listener = listener;
     this.#deps = deps;
+    // HTTP+SSE is older than the stateless era.
+    this.#memory = { era: config.target.kind === "sse" ? "legacy" : undefined };
+    this.toolHeaders = new ToolHeaders((tool, why) => {
+      const server = config.displayName;
+      if (config.target.kind === "stdio") return;
+      deps.log.warn({ server, tool }, `<${server}> the tool ${tool} is left out of the lists: ${why}`);
+    });
   }
 
   /** What the server said of itself when it was last connected. */
@@ -181,10 +192,14 @@ export class Upstream {
     return new Slot(
       {
         make: (ended) => {
-          const connection = new Connection(this.#deps.openWire(this.config, need), clock, this.config.timeoutMs);
+          const connection = new Connection(this.#deps.openWire(this.config, need), clock, this.config.timeoutMs, {
+            memory: this.#memory,
+            toolHeaders: this.toolHeaders,
+          });
           const relay = this.#listener.attach(connection, need.key);
           const opened = connection.open(need.declaration, {
             outside: (message) => {
+              if (message.method === "notifications/tools/list_changed") this.toolHeaders.forget();
               if (shared && message.method?.endsWith("/list_changed") === true) this.#refresh(connection);
               relay.outside(message);
             },
@@ -235,7 +250,7 @@ export class Upstream {
     }
     this.#reading = "once";
     const { log } = this.#deps;
-    const done = readCatalogue(connection).then(
+    const done = readCatalogue(connection, (tool) => void this.toolHeaders.learn(tool)).then(
       (catalogue) => this.#learned(catalogue),
       (error: unknown) => {
         log.warn({ server: this.config.displayName, error: String(error) }, "the server's lists could not be read");

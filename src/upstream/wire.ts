@@ -25,7 +25,10 @@ export interface Wire {
   /** Nobody waits for this request any more: over HTTP its stream is closed; over stdio nothing happens. */
   abandon(id: number): void;
 
-  /** What `initialize` settled: the version header and the end of the first phase. HTTP wires send it from now on. */
+  /**
+   * What the greeting settled: the version header and the end of the first phase. HTTP wires send it from now on; with a
+   * stateless version they have nothing to send but requests, and no stream outside them.
+   */
   initialized(protocolVersion: string): void;
 
   /** Opens (or closes) the stream for what the server says outside any request. Only HTTP has one. */
@@ -51,6 +54,8 @@ export interface WireListener {
   message(text: string, via: number | undefined): void;
   /** One request failed on its own; the link lives on. */
   failed(id: number, fault: Fault): void;
+  /** The server lets the stream of a request go, or is about to: its answer will be fetched later. Only HTTP has that. */
+  parked?(id: number): void;
   /** The link is gone. Called exactly once, also after `close()` (then without a fault). */
   closed(fault: Fault | undefined): void;
   /** A line a child wrote to stderr, control characters escaped; or garbage it wrote to stdout. */

@@ -202,7 +202,7 @@ const WARNINGS: readonly (readonly [string, string, string])[] = [
   [
     "own path",
     '{"mcpServers":{"health":{"command":"x"}}}',
-    'warning 1:16 mcpServers.health: /health is a path of the proxy itself, so "health" is served below /servers/ only',
+    'warning 1:16 mcpServers.health: /health is a path of the proxy itself, so "health" is not served there, but below it and below /servers/',
   ],
   [
     "command line in command",

@@ -58,16 +58,13 @@ export class Launched implements AsyncDisposable {
 
   constructor(place: Place, options: LaunchOptions = {}) {
     const args = options.args ?? ["--config", place.config];
-    this.process = Bun.spawn(
-      [...(options.before ?? []), process.execPath, MAIN, ...args, "--log-format", "json"],
-      {
-        cwd: options.directory ?? place.path,
-        env: { PATH: process.env["PATH"], HOME: place.path, ...options.env },
-        stdin: "ignore",
-        stdout: "pipe",
-        stderr: "pipe",
-      },
-    );
+    this.process = Bun.spawn([...(options.before ?? []), process.execPath, MAIN, ...args, "--log-format", "json"], {
+      cwd: options.directory ?? place.path,
+      env: { PATH: process.env["PATH"], HOME: place.path, ...options.env },
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "pipe",
+    });
     const wake = (): void => {
       for (const resolve of this.#waiting) resolve();
       this.#waiting.clear();

@@ -129,4 +129,32 @@ describe("a reload", () => {
     await proxy.reload();
     expect(await client.call("pid")).toBe(pid);
   });
+
+  test("that brings a server with panicIfInvalid which cannot start does not end what runs", async () => {
+    const client = await connect(url("kept"));
+    const pid = await client.call("pid");
+    const broken = { command: "no-such-command-here", options: { panicIfInvalid: true } };
+    place.write({ kept, broken });
+    await proxy.after("upstream failed", () => proxy.process.kill("SIGHUP"));
+    expect(await client.call("pid")).toBe(pid);
+    expect(proxy.process.exitCode).toBeNull();
+    place.write({ kept });
+    await proxy.reload();
+  });
+
+  test("that takes a token away fails the calls its holder has in flight", async () => {
+    const behind = (...authTokens: string[]): object =>
+      faulty({ FAULT_LEDGER: ledger, BEHIND: "tokens" }, { options: { authTokens } });
+    place.write({ kept, behind: behind("first", "second") });
+    await proxy.reload();
+    const client = await connect(url("behind"), { Authorization: "Bearer first" });
+    const go = place.file("never");
+    const inFlight = client.request("tools/call", { name: "until", arguments: { file: go } });
+    await until("the server has the call", () => readFileSync(ledger, "utf8").includes(`until ${go}`));
+    place.write({ kept, behind: behind("second") });
+    await proxy.reload();
+    const ended = await Promise.race([inFlight.then(({ text }) => text), Bun.sleep(5_000).then(() => "still open")]);
+    expect(ended).not.toBe("still open");
+    expect(ended).not.toContain("released");
+  });
 });

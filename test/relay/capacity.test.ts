@@ -25,15 +25,14 @@ describe("the cap on processes", () => {
     const stdio = (server: RelayServer): object => clean.use(new RelayStdio(server)).entry;
     proxy = clean.use(
       await startProxy({
-        session: { ...stdio(servers.session), isolation: "session", maxConnections: 2 },
-        user: { ...stdio(servers.user), isolation: "user", maxConnections: 2, options: { authTokens: TOKENS } },
+        session: { ...stdio(servers.session), isolation: "session", maxConnections: 1 },
+        user: { ...stdio(servers.user), isolation: "user", maxConnections: 1, options: { authTokens: TOKENS } },
         auto: { ...stdio(servers.auto), maxConnections: 2 },
-        // The shared child and two more.
         keyed: { ...stdio(servers.keyed), headerToEnv: { "X-Key": "KEY" }, maxConnections: 3 },
         http: { ...clean.use(new RelayHttp(servers.http)).entry, isolation: "session", maxConnections: 1 },
       }),
     );
-    // The shared child, which reads the catalogue, counts as well.
+    // The shared child, which reads the catalogue, makes room where nobody is ever put on it.
     await Promise.all(Object.values(servers).map((server) => server.peer(1)));
   });
   afterAll(() => clean.disposeAsync());
@@ -110,11 +109,11 @@ describe("the cap on processes", () => {
 
   test("children made for header values that are in use give no room: the next value is told so in words", async () => {
     const open = await Promise.all(
-      [1, 2].map((n) => RawClient.open(url("keyed"), { headers: { "x-key": `busy-${n}` } })),
+      [1, 2, 3].map((n) => RawClient.open(url("keyed"), { headers: { "x-key": `busy-${n}` } })),
     );
     const inboxes = open.map((raw) => raw.call("busy"));
     const calls = await Promise.all(open.map(() => servers.keyed.call("busy")));
-    const refused = hello(url("keyed"), { headers: { "x-key": "busy-3" } });
+    const refused = hello(url("keyed"), { headers: { "x-key": "busy-4" } });
     expect((await refused.answer()).message.error?.message).toContain("maxConnections");
     for (const call of calls) call.result("{}");
     for (const inbox of inboxes) expect((await inbox.answer()).message.error).toBeUndefined();

@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
-import { overBoth } from "./relay-contract.ts";
+import { overHttpClients } from "./relay-contract.ts";
 
 const CALLS = 200;
 const RESULT_BYTES = 8 * 1024 * 1024;
 const ARGUMENT_BYTES = 2 * 1024 * 1024;
 
-overBoth("load", (subject) => {
+overHttpClients("load", (subject) => {
   test("200 calls of ten sessions at once, answered in another order: each gets its own nonce", async () => {
     const { server, client } = subject();
     const clients = await Promise.all(Array.from({ length: 10 }, () => client()));

@@ -265,19 +265,20 @@ class SseChannel {
     if (!response.ok || response.body === null)
       throw new Error(`no session: HTTP ${response.status} ${await response.text()}`);
     const { promise, resolve, reject } = Promise.withResolvers<string>();
-    let channel: SseChannel | undefined;
+    const state: { channel?: SseChannel } = {};
     const early: string[] = [];
     void readSse(response.body, (type, data) => {
       if (type === "endpoint") resolve(new URL(data, url).href);
-      else if (channel === undefined) early.push(data);
-      else channel.#take(data);
+      else if (state.channel === undefined) early.push(data);
+      else state.channel.#take(data);
     })
       .catch(() => undefined)
       .then(() => {
         reject(new Error("the stream ended before it named an endpoint"));
-        channel?.close();
+        state.channel?.close();
       });
-    channel = new SseChannel(await promise, abort);
+    const channel = new SseChannel(await promise, abort);
+    state.channel = channel;
     for (const data of early) channel.#take(data);
     return channel;
   }

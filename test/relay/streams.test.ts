@@ -1,11 +1,11 @@
 import { expect, test } from "bun:test";
-import { overBoth } from "./relay-contract.ts";
+import { overBoth, overHttpClients } from "./relay-contract.ts";
 
 const JSON_ONLY = { accept: "application/json" };
 const EVENTS_ONLY = { accept: "text/event-stream" };
 const CALL = '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"talks","_meta":{"progressToken":"t"}}}';
 
-overBoth("streams", (subject) => {
+overHttpClients("streams", (subject) => {
   test("a plain answer when the answer is the first thing to say, an event stream when it is not", async () => {
     const { server, client } = subject();
     const raw = await client();
@@ -114,6 +114,8 @@ overBoth(
       const [longCall, otherCall] = [await server.call("long"), await server.call("other")];
       longCall.result(`{"x":"${"y".repeat(200_000)}"}`);
       expect((await long.answer()).message.error?.message).toContain("100000 bytes");
+      // On the one stream of HTTP+SSE there is no telling where the next message begins: the link ends and is made again.
+      if (subject().transport === "sse") return;
       otherCall.result(`{"x":"${"y".repeat(50_000)}"}`);
       expect((await other.answer()).message).toHaveProperty("result");
     });

@@ -1,0 +1,98 @@
+import { CACHEABLE, MULTI_ROUND, Meta, TASKS_EXTENSION } from "./names.ts";
+import {
+  asString,
+  changeKey,
+  getKey,
+  isEmpty,
+  isObject,
+  mapArray,
+  removeKeys,
+  removeMeta,
+  setKey,
+  setMeta,
+} from "./object-text.ts";
+
+/**
+ * A legacy server's result for a modern client.
+ * @param method of the request
+ * @param result raw text
+ * @param serverInfo raw text, undefined where it is not known
+ */
+export function toModernResult(method: string, result: string, serverInfo: string | undefined): string {
+  if (!isObject(result)) return result;
+  let text = setKey(result, "resultType", '"complete"');
+  if (CACHEABLE.has(method)) {
+    // How long an answer holds is not known, and it may be made for one caller.
+    text = setKey(setKey(text, "ttlMs", "0"), "cacheScope", '"private"');
+  }
+  if (method === "tools/list") text = changeKey(text, "tools", (tools) => mapArray(tools, withoutTaskSupport));
+  return serverInfo === undefined ? text : setMeta(text, Meta.serverInfo, serverInfo);
+}
+
+/** The tasks of 2025-11-25 cannot be carried into the modern era. */
+function withoutTaskSupport(tool: string): string {
+  return changeKey(tool, "execution", (execution) => {
+    const rest = removeKeys(execution, (key) => key === "taskSupport");
+    return rest === execution || !isEmpty(rest) ? rest : undefined;
+  });
+}
+
+/** A modern server's complete result for a legacy client. */
+export function toLegacyResult(method: string, result: string): string {
+  if (!isObject(result)) return result;
+  const cacheable = CACHEABLE.has(method);
+  let text = removeKeys(
+    result,
+    (key) => key === "resultType" || (cacheable && (key === "ttlMs" || key === "cacheScope")),
+  );
+  text = removeMeta(text, (key) => key === Meta.serverInfo);
+  if (method === "tools/list") text = changeKey(text, "tools", (tools) => mapArray(tools, withObjectOutput));
+  return method === "tools/call" ? withObjectContent(text) : text;
+}
+
+/** Legacy clients know outputs that are objects only, and drop whole lists otherwise. */
+function withObjectOutput(tool: string): string {
+  return changeKey(tool, "outputSchema", (schema) =>
+    asString(getKey(schema, "type")) === "object" ? schema : undefined,
+  );
+}
+
+function withObjectContent(result: string): string {
+  const structured = getKey(result, "structuredContent");
+  if (structured === undefined || isObject(structured)) return result;
+  const rest = removeKeys(result, (key) => key === "structuredContent");
+  const content = getKey(rest, "content");
+  let hasText = false;
+  if (content !== undefined) {
+    mapArray(content, (block) => {
+      hasText ||= asString(getKey(block, "type")) === "text";
+      return block;
+    });
+  }
+  if (hasText) return rest;
+  const block = JSON.stringify({ type: "text", text: structured });
+  const inner = content === undefined ? "" : content.slice(content.indexOf("[") + 1, content.lastIndexOf("]")).trim();
+  return setKey(rest, "content", `[${inner === "" ? "" : `${inner},`}${block}]`);
+}
+
+/** What kind of result a modern server gave; one without the member is an earlier, complete one. */
+export function resultType(result: string): string {
+  return asString(getKey(result, "resultType")) ?? "complete";
+}
+
+/** Answers that differ per caller must not be kept for others. */
+export function withPrivateScope(method: string, result: string): string {
+  if (!CACHEABLE.has(method) || getKey(result, "cacheScope") === undefined) return result;
+  return setKey(result, "cacheScope", '"private"');
+}
+
+/** Whether a request can be answered by a question. */
+export function canAsk(method: string): boolean {
+  return MULTI_ROUND.has(method);
+}
+
+/** Capabilities (of server or client) without the tasks of either era, which do not understand each other. */
+export function withoutTasks(capabilities: string): string {
+  const own = removeKeys(capabilities, (key) => key === "tasks");
+  return changeKey(own, "extensions", (extensions) => removeKeys(extensions, (key) => key === TASKS_EXTENSION));
+}

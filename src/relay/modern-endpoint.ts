@@ -1,0 +1,180 @@
+import { ErrorCode, errorText } from "../protocol/errors.ts";
+import type { Envelope } from "../protocol/eras/envelope.ts";
+import { rawParam, withParams } from "../protocol/eras/envelope.ts";
+import { discoverFromInitialize } from "../protocol/eras/hello.ts";
+import { GONE, MULTI_ROUND, ModernCode } from "../protocol/eras/names.ts";
+import { asString, setKey } from "../protocol/eras/object-text.ts";
+import { checkParamHeaders } from "../protocol/eras/param-headers.ts";
+import { members, skipSpace } from "../protocol/json.ts";
+import { resultText } from "../protocol/errors.ts";
+import { levelRank } from "../protocol/log-levels.ts";
+import type { Message } from "../protocol/message.ts";
+import type { Clock } from "../telemetry/clock.ts";
+import type { Connection } from "../upstream/connection.ts";
+import { Dialogue } from "./dialogue.ts";
+import type { DialogueDeps } from "./dialogue.ts";
+import type { Caller, Reply } from "./ends.ts";
+import type { ExchangeHooks } from "./exchange.ts";
+import { Listening } from "./listening.ts";
+import type { Parking } from "./parking.ts";
+import type { Switchboard } from "./switchboard.ts";
+
+export interface ModernDeps {
+  readonly name: string;
+  readonly switchboard: Switchboard;
+  readonly parking: Parking<Dialogue>;
+  readonly clock: Clock;
+  /** Whether a call of a tool is allowed, and what changes its list; the same as for legacy clients. */
+  allows(message: Message, caller: Caller): boolean | Promise<boolean>;
+  listHooks(): ExchangeHooks | undefined;
+}
+
+/** One request of a modern client. */
+export interface ModernRequest {
+  readonly message: Message;
+  readonly envelope: Envelope;
+  readonly caller: Caller;
+  readonly reply: Reply;
+  /** Called when the client has closed the stream before its answer. */
+  onLeave(act: () => void): void;
+}
+
+/** A URL's stateless side (MCP 2026-07-28): nothing here depends on an earlier request but sealed states. */
+export class ModernEndpoint {
+  readonly #deps: ModernDeps;
+
+  constructor(deps: ModernDeps) {
+    this.#deps = deps;
+  }
+
+  request(asked: ModernRequest): void {
+    const { message, envelope, caller, reply } = asked;
+    if (envelope.logLevel !== undefined && levelRank(envelope.logLevel) === -1) {
+      return refuse(asked, ErrorCode.invalidParams, `unknown log level: ${envelope.logLevel.slice(0, 50)}`, 400);
+    }
+    const { switchboard } = this.#deps;
+    const known = switchboard.upstream.introduction;
+    // The first call may come before the server has said what it is.
+    if (known !== undefined && message.method !== "server/discover" && message.method !== "tools/call") {
+      return this.#dispatch(asked, known.era === "legacy");
+    }
+    switchboard.reach(caller).then(
+      ({ connection }) => this.#reached(asked, connection),
+      (error: unknown) => {
+        const { message: why, data } = switchboard.explain(error, caller);
+        reply.finish(errorText(message.id ?? "null", ErrorCode.internal, why, data), 503);
+      },
+    );
+  }
+
+  #reached(asked: ModernRequest, connection: Connection): void {
+    const { message, reply } = asked;
+    const legacy = connection.era === "legacy";
+    if (legacy && message.method === "server/discover") {
+      return reply.finish(resultText(message.id ?? "null", discoverFromInitialize(connection.introduction.text)));
+    }
+    if (message.method !== "tools/call") return this.#dispatch(asked, legacy);
+    this.#checkHeaders(asked, connection).then(
+      (wrong) => {
+        if (wrong === undefined) this.#dispatch(asked, legacy);
+        else refuse(asked, ModernCode.headerMismatch, wrong, 400);
+      },
+      (error: unknown) => refuse(asked, ErrorCode.internal, String(error), 200),
+    );
+  }
+
+  /** Headers must say what the arguments say; which ones, is in the tool's schema (basic/transports). */
+  async #checkHeaders({ message, caller }: ModernRequest, connection: Connection): Promise<string | undefined> {
+    const { toolHeaders } = this.#deps.switchboard.upstream;
+    const tool = message.stringParam("name") ?? "";
+    const args = rawParam(message, "arguments");
+    const check = (): string | undefined =>
+      checkParamHeaders(toolHeaders.of(tool) ?? [], args, (name) => caller.headers.get(name));
+    const first = toolHeaders.of(tool) === undefined ? "unknown" : check();
+    if (first === undefined) return undefined;
+    // Schemas change; before a client is told that it is wrong, the server is asked.
+    await connection.refreshTools().then(
+      () => toolHeaders.missing(tool),
+      () => undefined,
+    );
+    return check();
+  }
+
+  #dispatch(asked: ModernRequest, legacy: boolean): void {
+    const { message, reply, caller } = asked;
+    const { switchboard } = this.#deps;
+    const method = message.method ?? "";
+    if (legacy && (GONE.has(method) || method.startsWith("tasks/"))) {
+      return refuse(asked, ErrorCode.methodNotFound, `Method not found: ${method}`, 404);
+    }
+    if (method === "subscriptions/listen") {
+      const listening = Listening.open(message, caller, reply, switchboard);
+      if (typeof listening === "string") return refuse(asked, ErrorCode.invalidParams, listening, 200);
+      return asked.onLeave(() => listening.close());
+    }
+    if (method !== "tools/call") return this.#continue(asked, legacy);
+    const allowed = this.#deps.allows(message, caller);
+    const decide = (yes: boolean): void => {
+      if (yes) return this.#continue(asked, legacy);
+      refuse(asked, ErrorCode.invalidParams, `Unknown tool: ${message.stringParam("name") ?? ""}`, 200);
+    };
+    if (typeof allowed === "boolean") decide(allowed);
+    else void allowed.then(decide);
+  }
+
+  /** A call, or the next round of one. */
+  #continue(asked: ModernRequest, legacy: boolean): void {
+    const { message, caller, reply } = asked;
+    const raw = MULTI_ROUND.has(message.method ?? "") ? rawParam(message, "requestState") : undefined;
+    const authenticated = caller.principal.kind !== "anonymous";
+    if (raw === undefined || (!legacy && !authenticated)) return this.#relay(asked, message);
+    const { parking, name: endpoint } = this.#deps;
+    const text = asString(raw);
+    const state =
+      text === undefined ? undefined : parking.open(text, { principal: caller.principal, endpoint, request: message });
+    if (state === undefined || (state.kind === "wrapped") === legacy) {
+      return refuse(asked, ErrorCode.invalidParams, "requestState is not valid for this call", 200);
+    }
+    switch (state.kind) {
+      case "again":
+        return this.#relay(asked, message);
+      case "wrapped": {
+        const params = message.params === undefined ? "{}" : message.slice(message.params);
+        return this.#relay(asked, withParams(message, setKey(params, "requestState", JSON.stringify(state.state))));
+      }
+      case "parked": {
+        const { call } = state;
+        asked.onLeave(() => call.left(reply));
+        return call.resume(message, reply, answersOf(message));
+      }
+    }
+  }
+
+  #relay(asked: ModernRequest, message: Message): void {
+    const { envelope, caller, reply } = asked;
+    const { parking, clock, name: endpoint, switchboard } = this.#deps;
+    const deps: DialogueDeps = { parking, clock, endpoint, authenticated: caller.principal.kind !== "anonymous" };
+    const dialogue = new Dialogue(message, envelope, caller, reply, deps);
+    asked.onLeave(() => dialogue.left(reply));
+    const hooks = message.method === "tools/list" ? this.#deps.listHooks() : undefined;
+    switchboard.relay({
+      message,
+      caller,
+      session: undefined,
+      dialogue,
+      reply,
+      ...(hooks === undefined ? {} : { hooks }),
+    });
+  }
+}
+
+function refuse({ message, reply }: ModernRequest, code: number, text: string, status: number): void {
+  reply.finish(errorText(message.id ?? "null", code, text), status);
+}
+
+/** Raw answers by key. */
+function answersOf(message: Message): ReadonlyMap<string, string> {
+  const raw = rawParam(message, "inputResponses");
+  const all = raw === undefined ? undefined : members(raw, skipSpace(raw, 0));
+  return new Map((all ?? []).map((each) => [each.key, (raw as string).slice(each.start, each.end)]));
+}
