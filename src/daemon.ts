@@ -89,18 +89,7 @@ export class Daemon {
   async start(): Promise<{ url: string }> {
     this.#listener = await this.#listen(this.#config);
     for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
-<<<<<<< HEAD
-    this.#startSweep();
-=======
-    if (process.pid === 1 && process.platform === "linux") {
-      const { startReaper } = await import("./upstream/reaper.ts");
-      this.#stopReaper = startReaper(this.#deps.clock, this.#deps.log);
-    }
-    this.#stopSweep = this.#deps.clock.every(SWEEP_MS, () => {
-      this.#sessions.sweep();
-      for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep();
-    });
->>>>>>> main
+    await this.#keepHouse();
     return { url: this.#listener.url };
   }
 
@@ -110,10 +99,10 @@ export class Daemon {
    * @param write takes one line for the client
    * @throws Error when there is no server of that name
    */
-  startStdio(server: string, write: (line: string) => void): Stdio {
+  async startStdio(server: string, write: (line: string) => void): Promise<Stdio> {
     const room = this.#rooms.get(server);
     if (room === undefined) throw new Error(`there is no server "${server}"`);
-    this.#startSweep();
+    await this.#keepHouse();
     return new Stdio({ endpoint: room.endpoint, sessions: this.#sessions, log: this.#deps.log, write });
   }
 
@@ -165,7 +154,11 @@ export class Daemon {
     await this.#watchdog.stop();
   }
 
-  #startSweep(): void {
+  async #keepHouse(): Promise<void> {
+    if (process.pid === 1 && process.platform === "linux") {
+      const { startReaper } = await import("./upstream/reaper.ts");
+      this.#stopReaper = startReaper(this.#deps.clock, this.#deps.log);
+    }
     this.#stopSweep = this.#deps.clock.every(SWEEP_MS, () => {
       this.#sessions.sweep();
       for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep();

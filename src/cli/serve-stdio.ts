@@ -42,7 +42,7 @@ export async function serveStdio(config: Config, server: ServerConfig, io: Serve
     log.info({}, why);
     ended.resolve(0);
   });
-  const stdio = daemon.startStdio(own.name, (line) => lines.write(line));
+  const stdio = await daemon.startStdio(own.name, (line) => lines.write(line));
   readLines(input, lines, stdio, config.maxMessageBytes, () => {
     log.debug({}, "standard input has ended");
     const cancel = systemClock.after(LAST_ANSWERS_MS, () => ended.resolve(0));

@@ -171,14 +171,7 @@ function announce(config: Config, url: string, log: LeveledLog): void {
       continue;
     }
     const shown = server.displayName === server.name ? server.name : `${server.displayName}/…`;
-<<<<<<< HEAD
     const folder = config.flavour === "bridge" ? "/servers" : "";
     log.info({ server: server.displayName }, `${shown} is at ${base}${folder}/${shown}/${kind}`);
-=======
-    log.info(
-      { server: server.displayName },
-      `${shown} is at ${base}/${shown}/${config.serves.streamableHttp ? "mcp" : "sse"}`,
-    );
->>>>>>> main
   }
 }
