@@ -43,7 +43,8 @@ export async function bridge(options: BridgeOptions, io: ServeIo): Promise<numbe
   const config: Config = loaded.config;
   const log = stderrLog(config);
   for (const warning of warnings) log.warn({}, warning);
-  if (remote.verify.kind === "off") log.warn({}, "the server's certificate is not checked: anybody in between can read and change everything");
+  if (remote.verify.kind === "off")
+    log.warn({}, "the server's certificate is not checked: anybody in between can read and change everything");
   // Without the query and the user: either may be a secret.
   log.info({ transport: server.target.kind }, `stdio to ${place.origin}${place.pathname}`);
   return await serveStdio(config, named, io, log);

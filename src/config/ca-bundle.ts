@@ -12,7 +12,7 @@ export function readCaBundle(path: string, cwd: string): string {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     const why = code === "ENOENT" ? "there is no such file" : code === "EISDIR" ? "it is a directory" : String(code);
-    throw new Error(`the certificates in ${path} cannot be read: ${why}. Name a PEM file`);
+    throw new Error(`the certificates in ${path} cannot be read: ${why}. Name a PEM file`, { cause: error });
   }
   if (!text.includes("-----BEGIN CERTIFICATE-----"))
     throw new Error(`${path} holds no certificate; expected a PEM file with "-----BEGIN CERTIFICATE-----" in it`);

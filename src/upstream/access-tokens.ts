@@ -70,7 +70,10 @@ export class AccessTokens {
     return token;
   }
 
-  async #post(form: Record<string, string>, headers: Record<string, string>): Promise<{ status: number; text: string }> {
+  async #post(
+    form: Record<string, string>,
+    headers: Record<string, string>,
+  ): Promise<{ status: number; text: string }> {
     try {
       const response = await this.#fetch(this.#credentials.tokenUrl, {
         method: "POST",

@@ -26,7 +26,7 @@ export function upstreamFetch(target: HttpTarget | StdioTarget, clock: Clock): F
 }
 
 function withToken(init: BunFetchRequestInit, token: string): BunFetchRequestInit {
-  const headers = new Headers(init.headers as Record<string, string>);
+  const headers = new Headers(init.headers);
   headers.set("authorization", `Bearer ${token}`);
   return { ...init, headers };
 }

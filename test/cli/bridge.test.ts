@@ -65,7 +65,18 @@ async function refused(run: Run): Promise<string> {
 describe("who the bridge is", () => {
   test("headers are sent with every request; of one name the last counts", async () => {
     await using far = remote();
-    await using run = start(["-H", "X-Tenant", "a", "--headers", "x-tenant", "b", "-H", "Authorization", "Bearer h", far.url]);
+    await using run = start([
+      "-H",
+      "X-Tenant",
+      "a",
+      "--headers",
+      "x-tenant",
+      "b",
+      "-H",
+      "Authorization",
+      "Bearer h",
+      far.url,
+    ]);
     await listed(run);
     expect(new Set(far.requests.map((request) => request.headers.get("x-tenant")))).toEqual(new Set(["b"]));
     expect(authorizations(far.requests)).toEqual(new Set(["Bearer h"]));
@@ -73,7 +84,9 @@ describe("who the bridge is", () => {
 
   test("API_ACCESS_TOKEN wins over a header", async () => {
     await using far = remote();
-    await using run = start([far.url, "-H", "Authorization", "Bearer h"], { env: { API_ACCESS_TOKEN: "secret-token" } });
+    await using run = start([far.url, "-H", "Authorization", "Bearer h"], {
+      env: { API_ACCESS_TOKEN: "secret-token" },
+    });
     await listed(run);
     expect(authorizations(far.requests)).toEqual(new Set(["Bearer secret-token"]));
     expect(run.err()).not.toContain("secret-token");
@@ -105,7 +118,7 @@ describe("client credentials", () => {
         return answer(form, request);
       },
     });
-    const flags = ["--client-id", "me", "--client-secret", "s3cret-value", "--token-url", `${server.url}token`];
+    const flags = ["--client-id", "me", "--client-secret", "s3cret-value", "--token-url", `${server.url.href}token`];
     return { asked, flags, [Symbol.asyncDispose]: () => server.stop(true) };
   };
 
@@ -175,10 +188,38 @@ describe("certificates", () => {
       if (made.exitCode !== 0) throw new Error(made.stderr.toString());
     };
     const days = ["-days", "2"];
-    make("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=own authority", ...days);
+    make(
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-keyout",
+      "ca.key",
+      "-out",
+      "ca.pem",
+      "-subj",
+      "/CN=own authority",
+      ...days,
+    );
     make("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "far.key", "-out", "far.csr", "-subj", "/CN=127.0.0.1");
     writeFileSync(join(home, "far.ext"), "subjectAltName=IP:127.0.0.1\n");
-    make("x509", "-req", "-in", "far.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-out", "far.pem", "-extfile", "far.ext", ...days);
+    make(
+      "x509",
+      "-req",
+      "-in",
+      "far.csr",
+      "-CA",
+      "ca.pem",
+      "-CAkey",
+      "ca.key",
+      "-CAcreateserial",
+      "-out",
+      "far.pem",
+      "-extfile",
+      "far.ext",
+      ...days,
+    );
     ca = join(home, "ca.pem");
     tls = { cert: readFileSync(join(home, "far.pem"), "utf8"), key: readFileSync(join(home, "far.key"), "utf8") };
   });
@@ -211,12 +252,31 @@ describe("certificates", () => {
 
   test("... and no other one", async () => {
     await using far = remote(undefined, { tls });
-    Bun.spawnSync(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "o.key", "-out", "o.pem", "-subj", "/CN=other"], { cwd: home });
+    Bun.spawnSync(
+      [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-keyout",
+        "o.key",
+        "-out",
+        "o.pem",
+        "-subj",
+        "/CN=other",
+      ],
+      { cwd: home },
+    );
     await using run = start(["--verify-ssl", join(home, "o.pem"), far.url]);
     expect(await refused(run)).toContain("certificate");
   });
 
-  for (const [what, file] of [["is missing", "nowhere.pem"], ["is no certificate", "far.ext"]] as const) {
+  for (const [what, file] of [
+    ["is missing", "nowhere.pem"],
+    ["is no certificate", "far.ext"],
+  ] as const) {
     test(`a bundle that ${what}: exit code 1 and the file`, async () => {
       await using run = start(["--verify-ssl", join(home, file), "https://127.0.0.1:9/mcp"]);
       expect(await run.finish()).toBe(1);
@@ -295,7 +355,11 @@ describe("the end on standard input", () => {
     // Without a line feed at its end.
     void run.process.stdin.write(LIST.slice(20));
     expect(await run.finish()).toBe(0);
-    const answers = run.out().trim().split("\n").map((line) => JSON.parse(line) as { id: unknown; error?: { code: number } });
+    const answers = run
+      .out()
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { id: unknown; error?: { code: number } });
     expect(answers.slice(0, 3).map(({ id, error }) => [id, error?.code])).toEqual([
       [null, -32700],
       [null, -32600],

@@ -10,10 +10,7 @@ import {
 import { PROGRAM, start, urlOf } from "../support/bridge.ts";
 import type { Run } from "../support/bridge.ts";
 
-const EVERYTHING = join(
-  import.meta.dir,
-  "../../node_modules/@modelcontextprotocol/server-everything/dist/index.js",
-);
+const EVERYTHING = join(import.meta.dir, "../../node_modules/@modelcontextprotocol/server-everything/dist/index.js");
 
 let proxy: Run;
 let url: string;
@@ -63,41 +60,42 @@ const WAYS: readonly (readonly [string, () => readonly string[]])[] = [
 ];
 
 for (const [name, args] of WAYS) {
-  test(
-    `client, bridge, proxy, server over ${name}: calls, progress, cancellation, sampling, elicitation`,
-    async () => {
-      await using chained = await chain(args());
-      const { client, asked } = chained;
-      const { tools } = await client.listTools();
-      expect(tools.length).toBeGreaterThan(5);
-      const echo = await client.callTool({ name: "echo", arguments: { message: "hello" } });
-      expect(JSON.stringify(echo.content)).toContain("hello");
+  test(`client, bridge, proxy, server over ${name}: calls, progress, cancellation, sampling, elicitation`, async () => {
+    await using chained = await chain(args());
+    const { client, asked } = chained;
+    const { tools } = await client.listTools();
+    expect(tools.length).toBeGreaterThan(5);
+    const echo = await client.callTool({ name: "echo", arguments: { message: "hello" } });
+    expect(JSON.stringify(echo.content)).toContain("hello");
 
-      const seen: number[] = [];
-      await client.callTool(
-        { name: "trigger-long-running-operation", arguments: { duration: 0.4, steps: 4 } },
-        undefined,
-        { onprogress: ({ progress }) => void seen.push(progress) },
-      );
-      // The client of the SDK loses a progress that arrives together with the answer; the next test looks at the text.
-      expect(seen.slice(0, 3)).toEqual([1, 2, 3]);
+    const seen: number[] = [];
+    await client.callTool(
+      { name: "trigger-long-running-operation", arguments: { duration: 0.4, steps: 4 } },
+      undefined,
+      { onprogress: ({ progress }) => void seen.push(progress) },
+    );
+    // The client of the SDK loses a progress that arrives together with the answer; the next test looks at the text.
+    expect(seen.slice(0, 3)).toEqual([1, 2, 3]);
 
-      const stop = new AbortController();
-      const long = client.callTool(
-        { name: "trigger-long-running-operation", arguments: { duration: 60, steps: 600 } },
-        undefined,
-        { signal: stop.signal, onprogress: () => stop.abort("enough") },
-      );
-      expect(await long.then(() => "answered", () => "cancelled")).toBe("cancelled");
+    const stop = new AbortController();
+    const long = client.callTool(
+      { name: "trigger-long-running-operation", arguments: { duration: 60, steps: 600 } },
+      undefined,
+      { signal: stop.signal, onprogress: () => stop.abort("enough") },
+    );
+    expect(
+      await long.then(
+        () => "answered",
+        () => "cancelled",
+      ),
+    ).toBe("cancelled");
 
-      const sampled = await client.callTool({ name: "trigger-sampling-request", arguments: { prompt: "p" } });
-      expect(JSON.stringify(sampled.content)).toContain("a poem");
-      await client.callTool({ name: "trigger-elicitation-request", arguments: {} });
-      expect(asked).toContain("sampling");
-      expect(asked).toContain("elicitation");
-    },
-    60_000,
-  );
+    const sampled = await client.callTool({ name: "trigger-sampling-request", arguments: { prompt: "p" } });
+    expect(JSON.stringify(sampled.content)).toContain("a poem");
+    await client.callTool({ name: "trigger-elicitation-request", arguments: {} });
+    expect(asked).toContain("sampling");
+    expect(asked).toContain("elicitation");
+  }, 60_000);
 }
 
 test("every progress stands in front of its answer, also when both come at once", async () => {
@@ -109,10 +107,12 @@ test("every progress stands in front of its answer, also when both come at once"
   );
   await run.said(/"id":7/);
   const lines = run.out().trim().split("\n");
-  const texts = lines.map((line) => JSON.parse(line) as { method?: string; id?: unknown; params?: { progress?: number } });
-  expect(texts.flatMap(({ method, params }) => (method === "notifications/progress" ? [params?.progress] : []))).toEqual(
-    [1, 2, 3, 4],
+  const texts = lines.map(
+    (line) => JSON.parse(line) as { method?: string; id?: unknown; params?: { progress?: number } },
   );
+  expect(
+    texts.flatMap(({ method, params }) => (method === "notifications/progress" ? [params?.progress] : [])),
+  ).toEqual([1, 2, 3, 4]);
   expect(texts.at(-1)?.id).toBe(7);
 }, 30_000);
 
