@@ -4,6 +4,7 @@ import { Heartbeat } from "./downstream/heartbeat.ts";
 import { HttpSse } from "./downstream/http-sse.ts";
 import type { SseLines } from "./downstream/http-sse.ts";
 import { Replays } from "./downstream/replay.ts";
+import { Stdio } from "./downstream/stdio.ts";
 import { StreamableHttp } from "./downstream/streamable-http.ts";
 import { ClientAddress } from "./http/client-address.ts";
 import { Door } from "./http/door.ts";
@@ -95,22 +96,22 @@ export class Daemon {
     this.#door = this.#makeDoor(this.#config, this.#rooms, this.#login);
     this.#listener = await this.#listen(this.#config);
     for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
-    const { clock, log } = this.#deps;
-    if (process.pid === 1 && process.platform === "linux") {
-      const { startReaper } = await import("./upstream/reaper.ts");
-      this.#stopReaper = startReaper(clock, log);
-    }
-    const sweep = clock.every(SWEEP_MS, () => {
-      this.#sessions.sweep();
-      for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep();
-    });
-    const loginSweep = clock.every(LOGIN_SWEEP_MS, () => {
-      this.#login
-        ?.sweep()
-        .catch((error: unknown) => log.error({ error: String(error) }, "old logins were not removed"));
-    });
-    this.#stopSweeps.push(sweep, loginSweep);
+    await this.#keepHouse();
     return { url: this.#listener.url };
+  }
+
+  /**
+   * Serves one server to one client over stdio instead of to the network: no listener is opened, and the server is
+   * connected when the client says who it is.
+   * @param write takes one line for the client
+   * @throws Error when there is no server of that name
+   */
+  async startStdio(server: string, write: (line: string) => void): Promise<Stdio> {
+    this.#rooms = this.#makeRooms(this.#config, undefined);
+    const room = this.#rooms.get(server);
+    if (room === undefined) throw new Error(`there is no server "${server}"`);
+    await this.#keepHouse();
+    return new Stdio({ endpoint: room.endpoint, sessions: this.#sessions, log: this.#deps.log, write });
   }
 
   /**
@@ -200,8 +201,32 @@ export class Daemon {
     return new PublicUrls(config, () => Number(URL.parse(this.#listener?.url ?? "")?.port || chosen));
   }
 
+  async #keepHouse(): Promise<void> {
+    const { clock, log } = this.#deps;
+    if (process.pid === 1 && process.platform === "linux") {
+      const { startReaper } = await import("./upstream/reaper.ts");
+      this.#stopReaper = startReaper(clock, log);
+    }
+    const sweep = clock.every(SWEEP_MS, () => {
+      this.#sessions.sweep();
+      for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep();
+    });
+    const loginSweep = clock.every(LOGIN_SWEEP_MS, () => {
+      this.#login
+        ?.sweep()
+        .catch((error: unknown) => log.error({ error: String(error) }, "old logins were not removed"));
+    });
+    this.#stopSweeps.push(sweep, loginSweep);
+  }
+
   #makeRooms(config: Config, login: AuthorizationServer | undefined): Map<string, Room> {
-    const { clock, random, log, onPanic } = this.#deps;
+    const { clock, random, log } = this.#deps;
+    const running = this.#listener !== undefined;
+    // What a reload brings must not end what runs.
+    const onPanic = (server: string, reason: string): void =>
+      running
+        ? log.error({ server }, `${reason} (panicIfInvalid counts at the start only)`)
+        : this.#deps.onPanic(server, reason);
     return makeRooms(config, this.#rooms, this.#config, {
       access: login?.grants,
       clock,
@@ -283,6 +308,7 @@ export class Daemon {
         const resource = posted ? local.replace(/\/messages?$/, "/sse") : local;
         return urls.resourceMetadata(request.headers.get("host"), resource);
       },
+      exposed: config.exposeHeaders ?? [],
       paths,
       rooms,
       log,

@@ -40,6 +40,7 @@ function world(): RunIo {
       const { readSecret } = await import("./cli/read-secret.ts");
       return await readSecret(prompt, process.stdin, (text) => void stderr.write(text));
     },
+    pipes: () => ({ input: process.stdin, output: stdout }),
   };
 }
 

@@ -1,6 +1,8 @@
+import { bridge } from "./bridge.ts";
 import { check } from "./check.ts";
 import { hashPassword } from "./hash-password.ts";
 import type { PasswordIo } from "./hash-password.ts";
+import { command as serveCommand } from "./command.ts";
 import { HELP, helpAll } from "./help.ts";
 import { parseOptions, UsageError } from "./options.ts";
 import { serve } from "./serve.ts";
@@ -41,7 +43,11 @@ async function dispatch(argv: readonly string[], io: RunIo): Promise<number> {
       return await ejectTemplates(command, io);
     }
     case "serve":
-      return await serve(command, io);
+      return await serve(command, io, (url) => dispatch([...argv, url], io));
+    case "bridge":
+      return await bridge(command, io);
+    case "command":
+      return await serveCommand(command, io);
     default:
       io.stderr(`mcp-proxy: this version has no command for that (${command.kind})\n  Try: mcp-proxy --help\n`);
       return 2;

@@ -13,6 +13,8 @@ export interface AdmissionDeps {
   readonly plain: ReplyHeaders;
   /** Where the metadata of the resource at this request's URL is; undefined without a login. */
   readonly metadataUrl: ((request: Request) => string | undefined) | undefined;
+  /** Response headers that web pages may read, beside those of MCP. */
+  readonly exposed: readonly string[];
 }
 
 /** A caller that may go on, and the headers its answers carry. */
@@ -34,7 +36,7 @@ export function admit(request: Request, gate: Gate, peers: Peers, deps: Admissio
     if (!deps.origins.allows(origin))
       return refuse(403, "Forbidden: this web origin is not allowed (allowedOrigins)", headers);
     if (request.method === "OPTIONS") return preflight(origin, request);
-    headers = pageReplyHeaders(origin);
+    headers = pageReplyHeaders(origin, deps.exposed);
   }
   const { method } = request;
   if (method !== "POST" && method !== "GET" && method !== "DELETE") {

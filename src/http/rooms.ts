@@ -12,6 +12,7 @@ import { Switchboard } from "../relay/switchboard.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { openWire } from "../upstream/open-wire.ts";
+import { upstreamFetch } from "../upstream/upstream-fetch.ts";
 import type { Watchdog } from "../upstream/watchdog.ts";
 
 /** One endpoint with what protects it. */
@@ -56,7 +57,8 @@ export function makeRooms(
 
 function makeSwitchboard(server: ServerConfig, config: Config, deps: RoomDeps): Switchboard {
   const { clock, random, log, watchdog } = deps;
-  const wires = { clock, watchdog, maxMessageBytes: config.maxMessageBytes, memory: { kind: undefined } };
+  const fetch = upstreamFetch(server.target, clock);
+  const wires = { clock, watchdog, maxMessageBytes: config.maxMessageBytes, memory: { kind: undefined }, fetch };
   return new Switchboard(
     server,
     { name: config.name, version: config.version },
