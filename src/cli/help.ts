@@ -5,24 +5,23 @@ import type { Flag, Section } from "./flags.ts";
 export const HELP = `mcp-proxy puts MCP servers on the network, safely.
 
   mcp-proxy --config FILE|URL      serve everything in a configuration
-  mcp-proxy check --config FILE    look for mistakes in it, start nothing
+  mcp-proxy -- COMMAND ARGS…       serve one program at /mcp and /sse
+  mcp-proxy --named-server NAME 'COMMAND ARGS…'     … at /servers/NAME/mcp, repeatable
+  mcp-proxy URL                    bridge: a remote server for a client that speaks stdio
+  mcp-proxy check --config FILE    look for mistakes in it, start nothing (--json)
 
-Commands   check   help
-Options    -c, --config FILE|URL   --host ADDRESS   --port N   --watch   --insecure
-           --log-level LEVEL   --log-format pretty|json   --version   -h, --help
+Listening  --host ADDRESS   --port N   --allow-origin ORIGIN…   --stateless   --watch
+Programs   -e KEY VALUE   --cwd DIR   --pass-environment   --named-server-config FILE
+Remote     --transport sse|streamablehttp   -H KEY VALUE   --verify-ssl [FILE|false]
+           --client-id ID --client-secret SECRET --token-url URL   (API_ACCESS_TOKEN)
+Other      --stdio   --log-level LEVEL   --log-format pretty|json   --version   -h, --help
            (mcp-proxy help all: every flag, with the older spellings)
 
-Without --config: MCP_CONFIG_PATH, else config.json, config.jsonc or mcp_config.json
-of the working directory.
+Without arguments: MCP_CONFIG_PATH, else config.json, config.jsonc or mcp_config.json
+of the working directory, else the remote server in SSE_URL.
 
-Examples
-  mcp-proxy --config config.jsonc --port 9090
-  mcp-proxy --config https://example.com/config.json
-  mcp-proxy check --config config.jsonc --json
-
-A configuration
-  { "mcpServers": { "time": { "command": "uvx", "args": ["mcp-server-time"] } } }
-  With "$schema": "./config.schema.json" in it an editor completes the keys.
+  mcp-proxy --port 8080 -- uvx mcp-server-time
+  mcp-proxy https://mcp.example.com/mcp -H X-Tenant blue
 `;
 
 const TITLES: Readonly<Record<Section, string>> = {

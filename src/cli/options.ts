@@ -189,9 +189,16 @@ function command(words: readonly string[], given: Arguments, overrides: Override
     cwd: given.text("cwd"),
     named,
     namedFile,
-    exposeHeaders: given.texts("expose-header"),
+    exposeHeaders: readHeaderNames(given),
     stdio: given.switch("stdio") ?? false,
     overrides,
     warnings,
   };
+}
+
+function readHeaderNames(given: Arguments): string[] {
+  const names = given.texts("expose-header");
+  const wrong = names.find((name) => !/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name));
+  if (wrong !== undefined) throw new UsageError("--expose-header takes the name of a header", "--expose-header X-Name");
+  return names;
 }

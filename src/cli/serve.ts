@@ -4,6 +4,7 @@ import { loadConfig } from "../config/load.ts";
 import { Daemon } from "../daemon.ts";
 import { loadSealingKeys } from "../store/sealing-key.ts";
 import type { SealingKeys } from "../store/sealing-key.ts";
+import { StoreUnusable } from "../store/state-store.ts";
 import { systemClock } from "../telemetry/clock.ts";
 import { createLog } from "../telemetry/create-log.ts";
 import type { LeveledLog } from "../telemetry/create-log.ts";
@@ -12,11 +13,15 @@ import type { CheckIo } from "./check.ts";
 import { HELP } from "./help.ts";
 import { listenFailure } from "./listen-failure.ts";
 import { Reloader } from "./reload.ts";
+import { serveStdio, stderrLog } from "./serve-stdio.ts";
+import type { Pipes } from "./stdio-pipe.ts";
 
 export interface ServeOptions {
   readonly source: Source;
   readonly overrides: Overrides;
   readonly warnings: readonly string[];
+  /** To the client on standard input and output instead of to the network. */
+  readonly stdio: boolean;
 }
 
 export interface ServeIo extends CheckIo {
@@ -28,27 +33,54 @@ export interface ServeIo extends CheckIo {
   readonly onStop: (call: () => void) => void;
   /** Calls at SIGHUP, each time. */
   readonly onReload: (call: () => void) => void;
+  /** Standard input and output; looked at only by what serves a client there. */
+  readonly pipes: () => Pipes;
 }
 
 /**
  * Serves everything in a configuration until it is told to stop.
+ * @param bridge connects to the URL that stands in the place of a configuration (`SSE_URL`)
  * @returns the exit code
  */
-export async function serve(options: ServeOptions, io: ServeIo): Promise<number> {
+export async function serve(
+  options: ServeOptions,
+  io: ServeIo,
+  bridge: (url: string) => Promise<number>,
+): Promise<number> {
   const { env, cwd, home, fetch } = io;
   const load = (): Promise<Loaded> =>
     loadConfig(options.source, { env, cwd, home, fetch, overrides: options.overrides });
-  const loaded = await load();
-  if (loaded.found !== "config") {
-    io.stdout(HELP);
+  const first = await load();
+  if (first.found === "sse-url" && first.sseUrl !== undefined) return await bridge(first.sseUrl);
+  if (first.found !== "config") {
+    // Where a client reads standard output, help would be taken for a message.
+    (options.stdio ? io.stderr : io.stdout)(HELP);
     return 1;
   }
+  return await serveLoaded(load, options, io, 1, first);
+}
+
+/**
+ * Serves what `load` finds, now and at each reload.
+ * @param descriptor where the log goes
+ * @returns the exit code
+ */
+export async function serveLoaded(
+  load: () => Promise<Loaded>,
+  options: ServeOptions,
+  io: ServeIo,
+  descriptor: 1 | 2,
+  first?: Loaded,
+): Promise<number> {
+  const loaded = first ?? (await load());
   for (const problem of loaded.problems) io.stderr(renderProblem(problem));
   const { config } = loaded;
   if (config === undefined) return 1;
+  if (options.stdio) return await serveOneOnStdio(config, loaded, options, io);
 
-  const format = config.log.format === "auto" ? (io.terminal ? "pretty" : "json") : config.log.format;
-  const log = createLog({ level: config.log.level, format, colour: io.colour, descriptor: 1 });
+  const automatic = io.terminal || descriptor === 2 ? "pretty" : "json";
+  const format = config.log.format === "auto" ? automatic : config.log.format;
+  const log = createLog({ level: config.log.level, format, colour: io.colour, descriptor });
   for (const note of [...loaded.notes, ...options.warnings]) log.info({}, note);
   let keys: SealingKeys;
   try {
@@ -59,6 +91,18 @@ export async function serve(options: ServeOptions, io: ServeIo): Promise<number>
   }
   if (keys.warning !== undefined) log.warn({}, keys.warning);
   return await run(config, keys, log, io, new Reloader(load, loaded, options, io, log));
+}
+
+async function serveOneOnStdio(config: Config, loaded: Loaded, options: ServeOptions, io: ServeIo): Promise<number> {
+  const [server, another] = config.servers.values();
+  if (server === undefined || another !== undefined) {
+    const count = config.servers.size;
+    io.stderr(`mcp-proxy: --stdio serves one server, and ${config.source} has ${count}; switch the others off\n`);
+    return 1;
+  }
+  const log = stderrLog(config);
+  for (const note of [...loaded.notes, ...options.warnings]) log.info({}, note);
+  return await serveStdio(config, server, io, log);
 }
 
 async function run(
@@ -101,7 +145,7 @@ async function run(
   try {
     ({ url } = await daemon.start());
   } catch (error) {
-    io.stderr(`mcp-proxy: ${listenFailure(config.listen, error)}\n`);
+    io.stderr(`mcp-proxy: ${error instanceof StoreUnusable ? error.message : listenFailure(config.listen, error)}\n`);
     await daemon.stop();
     return 1;
   }
@@ -121,11 +165,14 @@ function announce(config: Config, url: string, log: LeveledLog): void {
   const local = url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "127.0.0.1").replace(/\/$/, "");
   const base = (config.baseURL ?? local) + config.pathPrefix;
   log.info({ servers: config.servers.size, source: config.source }, `listening on ${url}`);
+  const kind = config.serves.streamableHttp ? "mcp" : "sse";
   for (const server of config.servers.values()) {
+    if (server.name === config.defaultServer) {
+      log.info({ server: server.displayName }, `the server is at ${base}/mcp and ${base}/sse`);
+      continue;
+    }
     const shown = server.displayName === server.name ? server.name : `${server.displayName}/…`;
-    log.info(
-      { server: server.displayName },
-      `${shown} is at ${base}/${shown}/${config.serves.streamableHttp ? "mcp" : "sse"}`,
-    );
+    const folder = config.flavour === "bridge" ? "/servers" : "";
+    log.info({ server: server.displayName }, `${shown} is at ${base}${folder}/${shown}/${kind}`);
   }
 }

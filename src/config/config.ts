@@ -41,6 +41,10 @@ export interface Config {
   readonly log: LogConfig;
   /** In the order of the file. Servers that are switched off are not in here. */
   readonly servers: ReadonlyMap<string, ServerConfig>;
+  /** The server at the root `/mcp` and `/sse`, which has no URL by its name; undefined: none. */
+  readonly defaultServer?: string | undefined;
+  /** Response headers that web pages may read, beside those of MCP. */
+  readonly exposeHeaders?: readonly string[];
   /** Where the sealing key (and, with OAuth, the state) lives. */
   readonly persistenceDir: string;
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
@@ -192,6 +196,8 @@ export interface HttpTarget {
   /** Headers of the client (lower case) that travel to this upstream. */
   readonly forwardHeaders: readonly string[];
   readonly verifyTls: boolean;
+  /** Certificates of authorities (PEM) that count instead of those this machine trusts. */
+  readonly ca?: string | undefined;
   /** The proxy itself gets tokens for this upstream (RFC 6749 section 4.4). */
   readonly oauth?: ClientCredentials | undefined;
 }

@@ -44,11 +44,16 @@ export class PathTable {
   /** What stands before a path that is told to clients: as a reverse proxy shows it. */
   readonly #shown: string;
 
-  constructor(config: Pick<Config, "baseURL" | "pathPrefix" | "servers" | "serves">) {
+  constructor(config: Pick<Config, "baseURL" | "pathPrefix" | "servers" | "serves" | "defaultServer">) {
     const { streamableHttp, sse } = config.serves;
     this.#bases = basesOf(config);
     this.#shown = publicPath(config) + encodeURI(config.pathPrefix);
-    const names = [...config.servers.keys()];
+    const { defaultServer } = config;
+    const names = [...config.servers.keys()].filter((name) => name !== defaultServer);
+    if (defaultServer !== undefined) {
+      if (streamableHttp) this.#add("/mcp", defaultServer);
+      if (sse) this.#addSse("", defaultServer, "/messages/?session_id=");
+    }
     // A configured name wins over the word `servers`, so those come first and are not overwritten.
     for (const name of names) {
       if (streamableHttp) {

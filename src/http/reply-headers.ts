@@ -8,7 +8,7 @@ const EVENTS_TYPE = {
   "X-Accel-Buffering": "no",
 };
 
-const EXPOSED = "Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After";
+const EXPOSED = ["Mcp-Session-Id", "MCP-Protocol-Version", "WWW-Authenticate", "Retry-After"];
 const ALLOWED_HEADERS = [
   "Accept",
   "Authorization",
@@ -26,11 +26,14 @@ export function plainReplyHeaders(): ReplyHeaders {
   return { json: new Headers(JSON_TYPE), events: new Headers(EVENTS_TYPE) };
 }
 
-/** Headers of MCP answers to a web page whose origin is allowed. */
-export function pageReplyHeaders(origin: string): ReplyHeaders {
+/**
+ * Headers of MCP answers to a web page whose origin is allowed.
+ * @param exposed names of further response headers that it may read
+ */
+export function pageReplyHeaders(origin: string, exposed: readonly string[]): ReplyHeaders {
   const cors = {
     "Access-Control-Allow-Origin": origin,
-    "Access-Control-Expose-Headers": EXPOSED,
+    "Access-Control-Expose-Headers": [...EXPOSED, ...exposed].join(", "),
     Vary: "Origin",
   };
   return { json: new Headers({ ...JSON_TYPE, ...cors }), events: new Headers({ ...EVENTS_TYPE, ...cors }) };

@@ -1,6 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { TokenGate } from "../auth/bearer.ts";
+import type { Gate } from "../auth/gate.ts";
+import { OAuthGate } from "../auth/oauth-gate.ts";
+import type { AccessTokens } from "../auth/oauth-gate.ts";
 import type { Config, ServerConfig } from "../config/config.ts";
+import { serverAudience } from "../oauth/resources.ts";
 import { ServerEndpoint } from "../relay/endpoint.ts";
 import type { Dialogue } from "../relay/dialogue.ts";
 import type { Parking } from "../relay/parking.ts";
@@ -8,12 +12,13 @@ import { Switchboard } from "../relay/switchboard.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { openWire } from "../upstream/open-wire.ts";
+import { upstreamFetch } from "../upstream/upstream-fetch.ts";
 import type { Watchdog } from "../upstream/watchdog.ts";
 
 /** One endpoint with what protects it. */
 export interface Room {
   readonly endpoint: ServerEndpoint;
-  readonly gate: TokenGate;
+  readonly gate: Gate;
 }
 
 export interface RoomDeps {
@@ -21,6 +26,8 @@ export interface RoomDeps {
   readonly random: () => number;
   readonly log: Log;
   readonly watchdog: Watchdog;
+  /** The tokens of those who logged in; undefined where there is no login. */
+  readonly access: AccessTokens | undefined;
   readonly parking: Parking<Dialogue>;
   /** A server with `panicIfInvalid` cannot be started. */
   readonly onPanic: (server: string, reason: string) => void;
@@ -42,7 +49,7 @@ export function makeRooms(
     const kept =
       old !== undefined && previous !== undefined && sameConnections(old.switchboard.config, server, previous, config);
     const switchboard = kept ? old.switchboard : makeSwitchboard(server, config, deps);
-    const gate = new TokenGate(tokensOf(server, config, deps.log));
+    const gate = gateOf(server, config, deps);
     rooms.set(server.name, { endpoint: new ServerEndpoint(server, switchboard, deps.parking), gate });
   }
   return rooms;
@@ -50,7 +57,8 @@ export function makeRooms(
 
 function makeSwitchboard(server: ServerConfig, config: Config, deps: RoomDeps): Switchboard {
   const { clock, random, log, watchdog } = deps;
-  const wires = { clock, watchdog, maxMessageBytes: config.maxMessageBytes, memory: { kind: undefined } };
+  const fetch = upstreamFetch(server.target, clock);
+  const wires = { clock, watchdog, maxMessageBytes: config.maxMessageBytes, memory: { kind: undefined }, fetch };
   return new Switchboard(
     server,
     { name: config.name, version: config.version },
@@ -84,18 +92,16 @@ function sameConnections(a: ServerConfig, b: ServerConfig, before: Config, after
 }
 
 /**
- * What the configuration protects by other means than tokens stays shut until those means exist: a server that was
- * meant to be behind a login must never be found open.
+ * What the configuration protects by means that do not exist yet stays shut: a server that was meant to be behind API
+ * keys must never be found open.
  */
-function tokensOf(server: ServerConfig, config: Config, log: Log): readonly string[] | undefined {
-  const { apiKeys, apiKeysFile } = config;
-  if (
-    server.authTokens !== undefined ||
-    (server.oauth !== true && apiKeys === undefined && apiKeysFile === undefined)
-  ) {
-    return server.authTokens;
-  }
-  const why = "this version has no login and no API keys: nobody can use this server. Give it authTokens";
-  log.warn({ server: server.displayName }, why);
-  return [];
+function gateOf(server: ServerConfig, config: Config, { access, log }: RoomDeps): Gate {
+  const { authTokens, oauth, name, displayName } = server;
+  const tokens = authTokens === undefined ? undefined : new TokenGate(authTokens);
+  if (oauth === true && access !== undefined) return new OAuthGate(tokens, access, serverAudience(name));
+  if (tokens !== undefined) return tokens;
+  if (oauth !== true && config.apiKeys === undefined && config.apiKeysFile === undefined)
+    return new TokenGate(undefined);
+  log.warn({ server: displayName }, "this version has no API keys: nobody can use this server. Give it authTokens");
+  return new TokenGate([]);
 }

@@ -122,7 +122,8 @@ export class Switchboard implements UpstreamListener, LineOwner {
   async introduce(session: Session, caller: Caller): Promise<Introduction> {
     const { isolation, target } = this.config;
     // An own connection over HTTP is made when the client really needs it: many never come back after `initialize`.
-    const lazy = target.kind !== "stdio" && isolation !== "user";
+    // Where one was asked for in so many words, the server is to see this client from the first message on.
+    const lazy = target.kind !== "stdio" && isolation !== "user" && isolation !== "session";
     const line = this.#lineFor(caller, lazy ? undefined : session);
     const known = this.upstream.current(line.key);
     if (known !== undefined) return known.introduction;

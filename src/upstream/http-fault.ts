@@ -21,6 +21,7 @@ const CERTIFICATE = /CERT|SELF_SIGNED|CRL_|ISSUER|VERIFY/;
 
 /** A request that got no answer at all, as `fetch` reports it. */
 export function networkFault(error: unknown): Fault {
+  if (error instanceof Fault) return error;
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const detail = error instanceof Error ? error.message : String(error);
   if (CERTIFICATE.test(code)) {

@@ -2,6 +2,7 @@ import type { ServerConfig } from "../config/config.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import { DetectWire } from "./detect-wire.ts";
 import type { Memory } from "./detect-wire.ts";
+import type { Fetch } from "./http-link.ts";
 import { HttpWire } from "./http-wire.ts";
 import { SseWire } from "./sse-wire.ts";
 import { StdioWire } from "./stdio-wire.ts";
@@ -15,6 +16,8 @@ export interface WireDeps {
   readonly maxMessageBytes: number;
   /** Of this server. */
   readonly memory: Memory;
+  /** Adds to each request what the server's configuration asks for. */
+  readonly fetch: Fetch;
 }
 
 /** Makes the wire that a server's configuration asks for, with what one caller adds to it. */
@@ -27,6 +30,7 @@ export function openWire(server: ServerConfig, need: Need, deps: WireDeps): Wire
       rejectUnauthorized: target.verifyTls,
       maxMessageBytes: deps.maxMessageBytes,
       clock: deps.clock,
+      fetch: deps.fetch,
     };
     if (target.kind === "detect") return new DetectWire(options, deps.memory);
     return target.kind === "sse" ? new SseWire(options) : new HttpWire(options);

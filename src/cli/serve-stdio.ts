@@ -1,0 +1,60 @@
+import { randomBytes } from "node:crypto";
+import type { Config, ServerConfig } from "../config/config.ts";
+import { Daemon } from "../daemon.ts";
+import { systemClock } from "../telemetry/clock.ts";
+import { createLog } from "../telemetry/create-log.ts";
+import type { LeveledLog } from "../telemetry/create-log.ts";
+import type { ServeIo } from "./serve.ts";
+import { LineOutput, readLines } from "./stdio-pipe.ts";
+
+/** How long answers may take that are still owed when the input has ended. */
+const LAST_ANSWERS_MS = 5_000;
+
+/** The log where standard output belongs to the protocol. */
+export function stderrLog(config: Config): LeveledLog {
+  const { level, format } = config.log;
+  return createLog({ level, format: format === "json" ? "json" : "pretty", colour: false, descriptor: 2 });
+}
+
+/**
+ * Serves one server of a configuration to the client on standard input and output, until the input ends or it is told
+ * to stop. It keeps no state on disk, so any number run side by side.
+ * @returns the exit code
+ */
+export async function serveStdio(config: Config, server: ServerConfig, io: ServeIo, log: LeveledLog): Promise<number> {
+  // One client, so the connection is its own: the server sees exactly what this client says it can do, roots included.
+  const own: ServerConfig = { ...server, isolation: "session", roots: true };
+  const one: Config = { ...config, servers: new Map([[own.name, own]]) };
+  const ended = Promise.withResolvers<number>();
+  const daemon = new Daemon(one, {
+    log,
+    keys: { keys: [randomBytes(32)], warning: undefined },
+    clock: systemClock,
+    random: Math.random,
+    version: io.version,
+    onPanic: (name, reason) => {
+      log.error({ server: name }, `panicIfInvalid: ${reason}`);
+      ended.resolve(1);
+    },
+  });
+  const { input, output } = io.pipes();
+  const lines = new LineOutput(output, (why) => {
+    log.info({}, why);
+    ended.resolve(0);
+  });
+  const stdio = await daemon.startStdio(own.name, (line) => lines.write(line));
+  readLines(input, lines, stdio, config.maxMessageBytes, () => {
+    log.debug({}, "standard input has ended");
+    const cancel = systemClock.after(LAST_ANSWERS_MS, () => ended.resolve(0));
+    void stdio.quiet().then(() => {
+      cancel();
+      ended.resolve(0);
+    });
+  });
+  io.onStop(() => ended.resolve(0));
+  const code = await ended.promise;
+  stdio.close();
+  await daemon.stop();
+  await lines.flush();
+  return code;
+}
