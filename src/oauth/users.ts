@@ -4,8 +4,8 @@ import { sameText } from "./digest.ts";
 
 /** bcrypt sees no more than this of a password. */
 const BCRYPT_BYTES = 72;
-/** Password checks that run at a time, on threads of the runtime: more would only take the cores from the relay. */
-const AT_A_TIME = 2;
+/** Password checks that run at a time, on a thread of the runtime: more would take the cores from the relay. */
+const AT_A_TIME = 1;
 /** Those that may wait; a flood beyond is told to come back. */
 const MAX_WAITING = 64;
 const HASH = /^\$2[aby]\$(\d\d)\$/;
