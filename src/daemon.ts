@@ -6,16 +6,19 @@ import type { SseLines } from "./downstream/http-sse.ts";
 import { Replays } from "./downstream/replay.ts";
 import { Stdio } from "./downstream/stdio.ts";
 import { StreamableHttp } from "./downstream/streamable-http.ts";
+import { ClientAddress } from "./http/client-address.ts";
 import { Door } from "./http/door.ts";
 import { openListener } from "./http/listener.ts";
 import type { Listener } from "./http/listener.ts";
 import { HostRule, OriginRule } from "./http/origin.ts";
 import { createPages } from "./http/pages.ts";
-import { PathTable } from "./http/paths.ts";
+import { PathTable, pathOf } from "./http/paths.ts";
 import { plainReplyHeaders } from "./http/reply-headers.ts";
 import { makeRooms } from "./http/rooms.ts";
 import type { Room } from "./http/rooms.ts";
 import { viewerOf } from "./http/viewer.ts";
+import type { AuthorizationServer } from "./oauth/authorization-server.ts";
+import { PublicUrls } from "./oauth/public-urls.ts";
 import type { Dialogue } from "./relay/dialogue.ts";
 import { Parking } from "./relay/parking.ts";
 import { Sessions } from "./relay/sessions.ts";
@@ -27,6 +30,7 @@ import type { Log } from "./telemetry/log.ts";
 import { Watchdog } from "./upstream/watchdog.ts";
 
 const SWEEP_MS = 10_000;
+const LOGIN_SWEEP_MS = 60_000;
 /** What is left of the time to drain for ending children and closing sockets. */
 const STOPPING_MS = 2_000;
 
@@ -54,10 +58,11 @@ export class Daemon {
   /** Switchboards that a reload has replaced and whose calls in flight go on. */
   readonly #retiring = new Set<Promise<void>>();
   #config: Config;
-  #rooms: ReadonlyMap<string, Room>;
-  #door: Door;
+  #rooms: ReadonlyMap<string, Room> = new Map();
+  #login: AuthorizationServer | undefined;
+  #door: Door | undefined;
   #listener: Listener | undefined;
-  #stopSweep: (() => void) | undefined;
+  readonly #stopSweeps: (() => void)[] = [];
   #stopReaper: (() => void) | undefined;
   #draining = false;
 
@@ -71,8 +76,6 @@ export class Daemon {
     this.#parking = new Parking(new Sealer("request state", keys.keys), clock);
     this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config));
     this.#replays = new Replays({ events: config.replayEvents, bytes: config.replayBytes });
-    this.#rooms = this.#makeRooms(config);
-    this.#door = this.#makeDoor(config, this.#rooms);
   }
 
   /** Calls in flight. */
@@ -83,10 +86,14 @@ export class Daemon {
   }
 
   /**
-   * Opens the listener at once and connects the servers in the background.
+   * Opens the state, where there is a login, and the listener; connects the servers in the background.
+   * @throws StoreUnusable when the state cannot be opened
    * @throws Error when the address cannot be used
    */
   async start(): Promise<{ url: string }> {
+    this.#login = await this.#openLogin(this.#config);
+    this.#rooms = this.#makeRooms(this.#config, this.#login);
+    this.#door = this.#makeDoor(this.#config, this.#rooms, this.#login);
     this.#listener = await this.#listen(this.#config);
     for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
     await this.#keepHouse();
@@ -100,6 +107,8 @@ export class Daemon {
    * @throws Error when there is no server of that name
    */
   async startStdio(server: string, write: (line: string) => void): Promise<Stdio> {
+    // No login: who sits at standard input has started this process.
+    this.#rooms = this.#makeRooms(this.#config, undefined);
     const room = this.#rooms.get(server);
     if (room === undefined) throw new Error(`there is no server "${server}"`);
     await this.#keepHouse();
@@ -115,17 +124,24 @@ export class Daemon {
     if (this.#draining) return;
     const before = this.#config;
     const moved = !isDeepStrictEqual([config.listen, config.tls], [before.listen, before.tls]);
+    const login = await this.#openLogin(config);
     const listener = moved ? await this.#listen(config) : this.#listener;
-    if (this.#draining) return moved ? await listener?.close() : undefined;
-    const rooms = this.#makeRooms(config);
+    if (this.#draining) {
+      if (login?.state !== this.#login?.state) await login?.close();
+      return moved ? await listener?.close() : undefined;
+    }
+    const rooms = this.#makeRooms(config, login);
     const replaced = this.#rooms;
+    const loginBefore = this.#login;
     this.#sessions.limit(limitsOf(config));
     this.#replays.limit({ events: config.replayEvents, bytes: config.replayBytes });
-    this.#door = this.#makeDoor(config, rooms);
+    this.#door = this.#makeDoor(config, rooms, login);
     this.#config = config;
     this.#rooms = rooms;
+    this.#login = login;
     if (moved && this.#listener !== undefined) this.#leave(this.#listener);
     this.#listener = listener;
+    await this.#replaceLogin(loginBefore, login);
     for (const [name, room] of rooms) this.#welcome(name, room, replaced.get(name));
     for (const [name, { endpoint }] of replaced) {
       if (rooms.get(name)?.endpoint.switchboard !== endpoint.switchboard) this.#retire(name, endpoint.switchboard);
@@ -146,29 +162,69 @@ export class Daemon {
       ...boards.map((board) => this.#within(board.quiet(), patience).then(() => board.stop())),
       ...this.#retiring,
     ]);
-    this.#stopSweep?.();
+    for (const stop of this.#stopSweeps) stop();
     this.#stopReaper?.();
     this.#sessions.close();
     this.#heartbeat.stop();
     await this.#listener?.close();
     await this.#watchdog.stop();
+    await this.#login?.close();
   }
 
+  /** What is looked after from time to time. */
   async #keepHouse(): Promise<void> {
+    const { clock, log } = this.#deps;
     if (process.pid === 1 && process.platform === "linux") {
       const { startReaper } = await import("./upstream/reaper.ts");
-      this.#stopReaper = startReaper(this.#deps.clock, this.#deps.log);
+      this.#stopReaper = startReaper(clock, log);
     }
-    this.#stopSweep = this.#deps.clock.every(SWEEP_MS, () => {
+    const sweep = clock.every(SWEEP_MS, () => {
       this.#sessions.sweep();
       for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep();
     });
+    const loginSweep = clock.every(LOGIN_SWEEP_MS, () => {
+      this.#login
+        ?.sweep()
+        .catch((error: unknown) => log.error({ error: String(error) }, "old logins were not removed"));
+    });
+    this.#stopSweeps.push(sweep, loginSweep);
   }
 
-  #makeRooms(config: Config): Map<string, Room> {
+  /** The room of the login, with its pages and its state, is needed by few and would cost every start some time. */
+  async #openLogin(config: Config): Promise<AuthorizationServer | undefined> {
+    const { oauth } = config;
+    if (oauth === undefined) return undefined;
+    const { openAuthorizationServer } = await import("./oauth/open.ts");
+    const { clock, log, keys } = this.#deps;
+    return await openAuthorizationServer(this.#login, {
+      config,
+      oauth,
+      keys: keys.keys,
+      urls: this.#urlsOf(config),
+      clock,
+      log,
+      onEnd: (principal) => {
+        this.#sessions.endOf(principal);
+        for (const line of [...this.#sseLines.values()]) if (line.principal === principal) line.stream.end();
+      },
+    });
+  }
+
+  /** After a reload: logins of users that are gone end, and state that nobody reads any more is closed. */
+  async #replaceLogin(before: AuthorizationServer | undefined, now: AuthorizationServer | undefined): Promise<void> {
+    if (before !== undefined && before.state !== now?.state) await before.close();
+    await now?.endForeignLogins();
+  }
+
+  #urlsOf(config: Config): PublicUrls {
+    const chosen = config.listen.kind === "tcp" ? config.listen.port : 0;
+    return new PublicUrls(config, () => Number(URL.parse(this.#listener?.url ?? "")?.port || chosen));
+  }
+
+  #makeRooms(config: Config, login: AuthorizationServer | undefined): Map<string, Room> {
     const { clock, random, log, onPanic } = this.#deps;
-    const previous = this.#rooms === undefined ? undefined : this.#config;
-    return makeRooms(config, this.#rooms ?? new Map(), previous, {
+    return makeRooms(config, this.#rooms, this.#config, {
+      access: login?.grants,
       clock,
       random,
       log,
@@ -179,7 +235,11 @@ export class Daemon {
   }
 
   #listen(config: Config): Promise<Listener> {
-    return openListener(config, (request, peers) => this.#door.handle(request, peers), this.#deps.log);
+    return openListener(
+      config,
+      (request, peers) => this.#door?.handle(request, peers) ?? new Response(null, { status: 503 }),
+      this.#deps.log,
+    );
   }
 
   /** After a reload: starts what is new, and tells sessions of what may have changed for them. */
@@ -224,18 +284,27 @@ export class Daemon {
     cancel();
   }
 
-  #makeDoor(config: Config, rooms: ReadonlyMap<string, Room>): Door {
+  #makeDoor(config: Config, rooms: ReadonlyMap<string, Room>, login: AuthorizationServer | undefined): Door {
     const { log, clock, version } = this.#deps;
     const hosts = new HostRule(config);
     const paths = new PathTable(config);
     const { stateless, maxRequestBytes, pathPrefix } = config;
     const common = { sessions: this.#sessions, clock, log, draining: () => this.#draining };
     const ends = { ...common, heartbeat: this.#heartbeat, stateless, maxRequestBytes };
+    const urls = this.#urlsOf(config);
     return new Door({
       origins: new OriginRule(config),
       hosts,
       plain: plainReplyHeaders(),
       exposed: config.exposeHeaders ?? [],
+      metadataUrl: (request) => {
+        const local = paths.local(pathOf(request.url));
+        if (local === undefined) return undefined;
+        // Where clients of a stream post is no resource of its own: it belongs to the stream.
+        const posted = paths.find(pathOf(request.url))?.kind === "message";
+        const resource = posted ? local.replace(/\/messages?$/, "/sse") : local;
+        return urls.resourceMetadata(request.headers.get("host"), resource);
+      },
       paths,
       rooms,
       log,
@@ -248,6 +317,8 @@ export class Daemon {
         rooms,
         version,
         pathPrefix,
+        login,
+        addresses: new ClientAddress(config),
         startedAt: this.#startedAt,
         viewer: (request, peers) => viewerOf(request, peers, rooms),
       }),

@@ -1,5 +1,5 @@
 import { homedir } from "node:os";
-import type { ServeIo } from "./cli/serve.ts";
+import type { RunIo } from "./cli/run.ts";
 
 /** Set when the binary is built; the sources themselves are nobody's release. */
 declare const MCP_PROXY_VERSION: string | undefined;
@@ -19,7 +19,7 @@ function liftRequestLimit(): void {
 }
 
 /** The world as the commands see it; nothing else looks at the process. */
-function world(): ServeIo {
+function world(): RunIo {
   const { stdout, stderr, env } = process;
   return {
     stdout: (text) => void stdout.write(text),
@@ -37,6 +37,10 @@ function world(): ServeIo {
     },
     onReload: (call) => process.on("SIGHUP", call),
     pipes: () => ({ input: process.stdin, output: stdout }),
+    readSecret: async (prompt) => {
+      const { readSecret } = await import("./cli/read-secret.ts");
+      return await readSecret(prompt, process.stdin, (text) => void stderr.write(text));
+    },
   };
 }
 

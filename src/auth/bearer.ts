@@ -2,6 +2,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { LRUCache } from "lru-cache";
 import { ANONYMOUS } from "../policy/principal.ts";
 import type { Principal } from "../policy/principal.ts";
+import type { Gate, Refusal } from "./gate.ts";
 
 /** Accepted headers that are remembered, so that a credential is hashed once and not at each request. */
 const MAX_REMEMBERED = 10_000;
@@ -15,7 +16,8 @@ interface Known {
  * Checks the `Authorization` header of an endpoint that static tokens protect. Both `Bearer T` (RFC 6750 section 2.1)
  * and the bare `T` count, as the Go program's manual describes its list.
  */
-export class TokenGate {
+export class TokenGate implements Gate {
+  readonly login = false;
   readonly #known: readonly Known[] | undefined;
   readonly #accepted = new LRUCache<string, Principal>({ max: MAX_REMEMBERED });
 
@@ -33,16 +35,14 @@ export class TokenGate {
     return this.#known === undefined;
   }
 
-  /** Whether somebody who was let in earlier still would be. */
   knows(principal: Principal): boolean {
     if (this.#known === undefined) return principal.kind === "anonymous";
     return this.#known.some((known) => known.principal.id === principal.id);
   }
 
-  /** Who calls with this header; undefined when it lets nobody in here. */
-  check(header: string | null): Principal | undefined {
+  check(header: string | null): Principal | Refusal {
     if (this.#known === undefined) return ANONYMOUS;
-    if (header === null) return undefined;
+    if (header === null) return "missing";
     const remembered = this.#accepted.get(header);
     if (remembered !== undefined) return remembered;
     const digest = digestOf(withoutScheme(header));
@@ -50,7 +50,7 @@ export class TokenGate {
     // Digests of equal length, every one of them: the time tells nothing of how much was right, or which one it was.
     for (const known of this.#known) if (timingSafeEqual(known.digest, digest)) found = known.principal;
     if (found !== undefined) this.#accepted.set(header, found);
-    return found;
+    return found ?? "invalid";
   }
 }
 

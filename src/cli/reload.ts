@@ -4,6 +4,7 @@ import type { Config } from "../config/config.ts";
 import { isUrl, readSource } from "../config/read-source.ts";
 import { watchSource } from "../config/watch.ts";
 import type { Daemon } from "../daemon.ts";
+import { StoreUnusable } from "../store/state-store.ts";
 import { systemClock } from "../telemetry/clock.ts";
 import type { LeveledLog } from "../telemetry/create-log.ts";
 import { renderProblem } from "./check.ts";
@@ -95,7 +96,10 @@ export class Reloader {
       this.#log.setLevel(config.log.level);
       this.#log.info({ servers: config.servers.size }, "the configuration was taken over");
     } catch (error) {
-      this.#log.error({}, `${listenFailure(config.listen, error)}; what ran before goes on`);
+      this.#log.error(
+        {},
+        `${error instanceof StoreUnusable ? error.message : listenFailure(config.listen, error)}; what ran before goes on`,
+      );
     }
   }
 }

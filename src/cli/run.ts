@@ -1,16 +1,20 @@
 import { bridge } from "./bridge.ts";
 import { check } from "./check.ts";
 import { command as serveCommand } from "./command.ts";
+import { hashPassword } from "./hash-password.ts";
+import type { PasswordIo } from "./hash-password.ts";
 import { HELP, helpAll } from "./help.ts";
 import { parseOptions, UsageError } from "./options.ts";
 import { serve } from "./serve.ts";
 import type { ServeIo } from "./serve.ts";
 
+export interface RunIo extends ServeIo, PasswordIo {}
+
 /**
  * Turns a command line into a command.
  * @returns its exit code: 0 good, 2 wrong usage, 1 everything else
  */
-export async function run(argv: readonly string[], io: ServeIo): Promise<number> {
+export async function run(argv: readonly string[], io: RunIo): Promise<number> {
   try {
     return await dispatch(argv, io);
   } catch (error) {
@@ -21,7 +25,7 @@ export async function run(argv: readonly string[], io: ServeIo): Promise<number>
   }
 }
 
-async function dispatch(argv: readonly string[], io: ServeIo): Promise<number> {
+async function dispatch(argv: readonly string[], io: RunIo): Promise<number> {
   const command = parseOptions(argv);
   switch (command.kind) {
     case "help":
@@ -32,6 +36,12 @@ async function dispatch(argv: readonly string[], io: ServeIo): Promise<number> {
       return 0;
     case "check":
       return await check(command, io);
+    case "hash-password":
+      return await hashPassword(io);
+    case "eject-templates": {
+      const { ejectTemplates } = await import("./eject-templates.ts");
+      return await ejectTemplates(command, io);
+    }
     case "serve":
       return await serve(command, io, (url) => dispatch([...argv, url], io));
     case "bridge":

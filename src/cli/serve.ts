@@ -4,6 +4,7 @@ import { loadConfig } from "../config/load.ts";
 import { Daemon } from "../daemon.ts";
 import { loadSealingKeys } from "../store/sealing-key.ts";
 import type { SealingKeys } from "../store/sealing-key.ts";
+import { StoreUnusable } from "../store/state-store.ts";
 import { systemClock } from "../telemetry/clock.ts";
 import { createLog } from "../telemetry/create-log.ts";
 import type { LeveledLog } from "../telemetry/create-log.ts";
@@ -144,7 +145,7 @@ async function run(
   try {
     ({ url } = await daemon.start());
   } catch (error) {
-    io.stderr(`mcp-proxy: ${listenFailure(config.listen, error)}\n`);
+    io.stderr(`mcp-proxy: ${error instanceof StoreUnusable ? error.message : listenFailure(config.listen, error)}\n`);
     await daemon.stop();
     return 1;
   }

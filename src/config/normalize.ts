@@ -127,6 +127,11 @@ export function normalize(draft: Draft): { config: Config; problems: readonly Pr
     authDisabled: access?.authDisabled ?? false,
     restartDelayMs: readRestartDelay(access && env["MCP_RESTART_DELAY"]),
   };
+  if (config.oauth !== undefined && listen.kind === "unix" && config.baseURL === undefined) {
+    problems.error(["mcpProxy"], "logins behind a unix: address need baseURL, the address clients use", {
+      hint: 'set "baseURL": "https://mcp.example.com"',
+    });
+  }
   checkServers(draft, config);
   checkProtection(draft, config, access, loopback);
   return { config, problems: access?.problems ?? [] };

@@ -1,4 +1,4 @@
-import type { TokenGate } from "../auth/bearer.ts";
+import type { Gate, Refusal } from "../auth/gate.ts";
 import type { ReplyHeaders } from "../downstream/http-reply.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import { HttpCaller } from "./caller.ts";
@@ -13,6 +13,8 @@ export interface AdmissionDeps {
   readonly plain: ReplyHeaders;
   /** Response headers that web pages may read, beside those of MCP. */
   readonly exposed: readonly string[];
+  /** Where the metadata of the resource at this request's URL is; undefined without a login. */
+  readonly metadataUrl: ((request: Request) => string | undefined) | undefined;
 }
 
 /** A caller that may go on, and the headers its answers carry. */
@@ -27,7 +29,7 @@ const METHODS = "GET, POST, DELETE, OPTIONS";
  * The one gate in front of every MCP endpoint. In this order: where the page comes from, preflight, method, credential,
  * host. Nothing of the body and no session is looked at before.
  */
-export function admit(request: Request, gate: TokenGate, peers: Peers, deps: AdmissionDeps): Admission | Response {
+export function admit(request: Request, gate: Gate, peers: Peers, deps: AdmissionDeps): Admission | Response {
   const origin = request.headers.get("origin");
   let headers = deps.plain;
   if (origin !== null) {
@@ -43,18 +45,37 @@ export function admit(request: Request, gate: TokenGate, peers: Peers, deps: Adm
   }
   const authorization = gate.open ? null : request.headers.get("authorization");
   const principal = gate.check(authorization);
-  if (principal === undefined) {
-    const challenge = authorization === null ? "Bearer" : 'Bearer error="invalid_token"';
-    return refuse(401, "Unauthorized: send a valid token as Authorization: Bearer <token>", headers, {
-      "WWW-Authenticate": challenge,
-      "Cache-Control": "no-store",
-    });
-  }
+  if (typeof principal === "string") return challenge(principal, request, gate, headers, deps);
   // Only who brings no credential could be a page that made the browser resolve its name to this address.
   if (principal.kind === "anonymous" && !deps.hosts.allows(request.headers.get("host"))) {
     return refuse(403, "Forbidden: this host name is not allowed (baseURL, allowedHosts)", headers);
   }
   return { caller: new HttpCaller(principal, request, peers), headers };
+}
+
+/** Tells a caller what is missing, and where to get it (RFC 6750 section 3, RFC 9728 section 5.1). */
+function challenge(
+  refusal: Refusal,
+  request: Request,
+  gate: Gate,
+  headers: ReplyHeaders,
+  deps: AdmissionDeps,
+): Response {
+  const metadata = gate.login ? deps.metadataUrl?.(request) : undefined;
+  const parts = [
+    ...(refusal === "invalid" ? ['error="invalid_token"'] : []),
+    ...(refusal === "insufficient" ? ['error="insufficient_scope"'] : []),
+    ...(gate.login ? ['scope="mcp"'] : []),
+    ...(metadata === undefined ? [] : [`resource_metadata="${metadata}"`]),
+  ];
+  const insufficient = refusal === "insufficient";
+  const text = insufficient
+    ? "Forbidden: the token lacks the scope mcp"
+    : `Unauthorized: ${gate.login ? "log in, or send" : "send"} a valid token as Authorization: Bearer <token>`;
+  return refuse(insufficient ? 403 : 401, text, headers, {
+    "WWW-Authenticate": `Bearer ${parts.join(", ")}`.trim(),
+    "Cache-Control": "no-store",
+  });
 }
 
 /** An error before anything of the message was read. */

@@ -1,5 +1,9 @@
 import { Hono } from "hono";
 import type { Context } from "hono";
+import type { AuthorizationServer } from "../oauth/authorization-server.ts";
+import type { ClientAddress } from "./client-address.ts";
+import { METADATA_HEADERS, addLoginRoutes, appendedMetadata, pagePath } from "./login-routes.ts";
+import type { LoginEnv } from "./login-routes.ts";
 import { healthReport, readiness, statusReport } from "./health.ts";
 import type { HealthDeps, Viewer } from "./health.ts";
 import type { Peers } from "./caller.ts";
@@ -10,26 +14,25 @@ import type { PathTable } from "./paths.ts";
 export interface PagesDeps extends HealthDeps {
   readonly hosts: HostRule;
   readonly paths: PathTable;
+  /** Where somebody logs in; undefined where nothing is behind a login. */
+  readonly login: AuthorizationServer | undefined;
+  readonly addresses: ClientAddress;
   viewer(request: Request, peers: Peers): Viewer;
   readonly draining: () => boolean;
 }
 
-interface Env {
-  Bindings: { readonly peers: Peers };
-}
-
 /** Every route that is no MCP endpoint. */
 export function createPages(deps: PagesDeps): (request: Request, peers: Peers) => Response | Promise<Response> {
-  const app = new Hono<Env>({ getPath: (request) => deps.paths.local(pathOf(request.url)) ?? "/404" });
+  const app = new Hono<LoginEnv>({ getPath: (request) => pagePath(pathOf(request.url), deps.paths) });
 
   app.use(async function refuseForeignHosts(c, next) {
-    // Anonymous callers and, later, a browser's cookie: both can be abused by a page that rebinds its name to us.
+    // Anonymous callers and a browser's cookie: both can be abused by a page that rebinds its name to us.
     if (!deps.hosts.allows(c.req.header("host") ?? null))
       return problem(c, 403, "this host name is not allowed (baseURL, allowedHosts)");
     return next();
   });
 
-  const viewer = (c: Context<Env>): Viewer => deps.viewer(c.req.raw, c.env.peers);
+  const viewer = (c: Context<LoginEnv>): Viewer => deps.viewer(c.req.raw, c.env.peers);
 
   app.get("/livez", (c) => c.json({ status: "alive" }));
   app.get("/readyz", (c) => {
@@ -51,7 +54,15 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     c.json({ service: "mcp-proxy", version: deps.version, hint: "MCP endpoints are at /<name>/mcp" }),
   );
 
-  app.notFound((c) => problem(c, 404, "nothing is served at this path; MCP endpoints are at /<name>/mcp"));
+  if (deps.login !== undefined) addLoginRoutes(app, deps.login, deps.paths, deps.addresses);
+
+  app.notFound((c) => {
+    const { login } = deps;
+    const host = c.req.header("host") ?? null;
+    const found = login === undefined || c.req.method !== "GET" ? undefined : appendedMetadata(c.req.path, host, login);
+    if (found !== undefined) return c.json(found, 200, METADATA_HEADERS);
+    return problem(c, 404, "nothing is served at this path; MCP endpoints are at /<name>/mcp");
+  });
   app.onError((error, c) => {
     deps.log.error({ error: String(error) }, "a page failed");
     return problem(c, 500, "something went wrong here; the log has more");

@@ -1,6 +1,10 @@
 import { isDeepStrictEqual } from "node:util";
 import { TokenGate } from "../auth/bearer.ts";
+import type { Gate } from "../auth/gate.ts";
+import { OAuthGate } from "../auth/oauth-gate.ts";
+import type { AccessTokens } from "../auth/oauth-gate.ts";
 import type { Config, ServerConfig } from "../config/config.ts";
+import { serverAudience } from "../oauth/resources.ts";
 import { ServerEndpoint } from "../relay/endpoint.ts";
 import type { Dialogue } from "../relay/dialogue.ts";
 import type { Parking } from "../relay/parking.ts";
@@ -14,7 +18,7 @@ import type { Watchdog } from "../upstream/watchdog.ts";
 /** One endpoint with what protects it. */
 export interface Room {
   readonly endpoint: ServerEndpoint;
-  readonly gate: TokenGate;
+  readonly gate: Gate;
 }
 
 export interface RoomDeps {
@@ -22,6 +26,8 @@ export interface RoomDeps {
   readonly random: () => number;
   readonly log: Log;
   readonly watchdog: Watchdog;
+  /** The tokens of those who logged in; undefined where there is no login. */
+  readonly access: AccessTokens | undefined;
   readonly parking: Parking<Dialogue>;
   /** A server with `panicIfInvalid` cannot be started. */
   readonly onPanic: (server: string, reason: string) => void;
@@ -43,7 +49,7 @@ export function makeRooms(
     const kept =
       old !== undefined && previous !== undefined && sameConnections(old.switchboard.config, server, previous, config);
     const switchboard = kept ? old.switchboard : makeSwitchboard(server, config, deps);
-    const gate = new TokenGate(tokensOf(server, config, deps.log));
+    const gate = gateOf(server, config, deps);
     rooms.set(server.name, { endpoint: new ServerEndpoint(server, switchboard, deps.parking), gate });
   }
   return rooms;
@@ -86,18 +92,16 @@ function sameConnections(a: ServerConfig, b: ServerConfig, before: Config, after
 }
 
 /**
- * What the configuration protects by other means than tokens stays shut until those means exist: a server that was
- * meant to be behind a login must never be found open.
+ * What the configuration protects by means that do not exist yet stays shut: a server that was meant to be behind API
+ * keys must never be found open.
  */
-function tokensOf(server: ServerConfig, config: Config, log: Log): readonly string[] | undefined {
-  const { apiKeys, apiKeysFile } = config;
-  if (
-    server.authTokens !== undefined ||
-    (server.oauth !== true && apiKeys === undefined && apiKeysFile === undefined)
-  ) {
-    return server.authTokens;
-  }
-  const why = "this version has no login and no API keys: nobody can use this server. Give it authTokens";
-  log.warn({ server: server.displayName }, why);
-  return [];
+function gateOf(server: ServerConfig, config: Config, { access, log }: RoomDeps): Gate {
+  const { authTokens, oauth, name, displayName } = server;
+  const tokens = authTokens === undefined ? undefined : new TokenGate(authTokens);
+  if (oauth === true && access !== undefined) return new OAuthGate(tokens, access, serverAudience(name));
+  if (tokens !== undefined) return tokens;
+  if (oauth !== true && config.apiKeys === undefined && config.apiKeysFile === undefined)
+    return new TokenGate(undefined);
+  log.warn({ server: displayName }, "this version has no API keys: nobody can use this server. Give it authTokens");
+  return new TokenGate([]);
 }

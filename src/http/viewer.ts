@@ -9,7 +9,7 @@ export function viewerOf(request: Request, peers: Peers, rooms: ReadonlyMap<stri
   const direct = isDirectLoopback(peers.requestIP(request)?.address ?? null, request.headers);
   const open = [...rooms].filter(([, { gate }]) => gate.open).map(([name]) => name);
   const shut = [...rooms].filter(([, { gate }]) => !gate.open);
-  const admitted = shut.filter(([, { gate }]) => gate.check(header) !== undefined).map(([name]) => name);
+  const admitted = shut.filter(([, { gate }]) => typeof gate.check(header) === "object").map(([name]) => name);
   const all = [...rooms.keys()];
   if (admitted.length > 0) {
     const mine = new Set([...open, ...admitted]);

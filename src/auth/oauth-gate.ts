@@ -1,0 +1,41 @@
+import type { Principal } from "../policy/principal.ts";
+import type { Gate, Refusal } from "./gate.ts";
+
+/** Knows which access tokens live. */
+export interface AccessTokens {
+  /** Whether this principal has a login that lives. */
+  lives(principal: string): boolean;
+  /**
+   * Who the bearer of a token is, at an audience.
+   * @returns `invalid` for a token that is unknown, expired, revoked, or was issued for another audience
+   */
+  bearer(token: string, audience: string): Principal | "invalid" | "insufficient";
+}
+
+/** The gate of an endpoint that OAuth protects; static tokens keep working beside it. */
+export class OAuthGate implements Gate {
+  readonly open = false;
+  readonly login = true;
+  readonly #tokens: Gate | undefined;
+  readonly #access: AccessTokens;
+  readonly #audience: string;
+
+  constructor(tokens: Gate | undefined, access: AccessTokens, audience: string) {
+    this.#tokens = tokens;
+    this.#access = access;
+    this.#audience = audience;
+  }
+
+  knows(principal: Principal): boolean {
+    if (principal.kind === "user") return this.#access.lives(principal.id);
+    return this.#tokens?.knows(principal) ?? false;
+  }
+
+  check(header: string | null): Principal | Refusal {
+    if (header === null) return "missing";
+    const known = this.#tokens?.check(header);
+    if (typeof known === "object") return known;
+    const bearer = /^bearer +([^\s]+) *$/i.exec(header)?.[1];
+    return bearer === undefined ? "invalid" : this.#access.bearer(bearer, this.#audience);
+  }
+}

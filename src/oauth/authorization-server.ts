@@ -1,0 +1,224 @@
+import type { Config, OAuthConfig } from "../config/config.ts";
+import { Sealer } from "../store/sealer.ts";
+import type { StateStore } from "../store/state-store.ts";
+import type { Clock } from "../telemetry/clock.ts";
+import type { Log } from "../telemetry/log.ts";
+import { AddressRule } from "./address-rule.ts";
+import { resourceMetadata, serverMetadata } from "./capabilities.ts";
+import { authenticateClient } from "./client-auth.ts";
+import { ClientDocuments } from "./client-documents.ts";
+import type { Client, Clients } from "./clients.ts";
+import { OAuthError } from "./errors.ts";
+import { jsonAnswer, readForm, readJson } from "./forms.ts";
+import type { Grants } from "./grants.ts";
+import { Login } from "./login.ts";
+import type { Visitor } from "./login.ts";
+import { Pages } from "./pages.ts";
+import type { Params } from "./params.ts";
+import { pinnedFetch } from "./pinned-fetch.ts";
+import type { PublicUrls } from "./public-urls.ts";
+import type { RedirectPolicy } from "./redirect-uri.ts";
+import { readMetadata } from "./registration.ts";
+import { Resources } from "./resources.ts";
+import { MinuteLimit } from "./throttle.ts";
+import type { LoginThrottle } from "./throttle.ts";
+import { tokenRequest } from "./token-request.ts";
+import { introspect, revoke } from "./token-status.ts";
+import { BrowserCookie, Transactions } from "./transaction.ts";
+import { Users } from "./users.ts";
+
+const DOCUMENTS_PER_MINUTE = 60;
+
+export interface AuthorizationServerDeps {
+  readonly config: Config;
+  readonly oauth: OAuthConfig;
+  readonly keys: readonly [Uint8Array, ...Uint8Array[]];
+  readonly urls: PublicUrls;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** A login has ended: what this principal has open must end too. */
+  readonly onEnd: (principal: string) => void;
+}
+
+/** What outlives a reload of the configuration. */
+export interface LoginState {
+  readonly directory: string;
+  readonly store: StateStore;
+  readonly grants: Grants;
+  readonly clients: Clients;
+  readonly throttle: LoginThrottle;
+}
+
+/** The OAuth 2.1 authorization server for one configuration: one method per endpoint. */
+export class AuthorizationServer {
+  readonly state: LoginState;
+  readonly grants: Grants;
+  readonly clients: Clients;
+  readonly resources: Resources;
+  readonly urls: PublicUrls;
+  readonly #deps: AuthorizationServerDeps;
+  readonly #documents: ClientDocuments;
+  readonly #policy: RedirectPolicy;
+  readonly #addresses: AddressRule;
+  readonly #registrations: MinuteLimit;
+  readonly #pages: Pages;
+  readonly #login: Login;
+  readonly #users: Users;
+
+  constructor(state: LoginState, deps: AuthorizationServerDeps) {
+    const { config, oauth, keys, urls, clock, log } = deps;
+    this.state = state;
+    this.grants = state.grants;
+    this.clients = state.clients;
+    this.#deps = deps;
+    this.urls = urls;
+    this.#policy = { extra: oauth.allowedRedirectURIs, anyHttps: config.flavour === "env" };
+    this.#addresses = new AddressRule(oauth.allowedIPs);
+    this.#registrations = new MinuteLimit(clock, oauth.registrationsPerMinute);
+    this.#users = new Users(config.users, keys);
+    this.#pages = new Pages(oauth.templateDir, log);
+    this.resources = new Resources(config);
+    this.#documents = new ClientDocuments(
+      { ...oauth.clientIdMetadata, restricted: this.#addresses.restricts },
+      this.#policy,
+      clock,
+      pinnedFetch,
+    );
+    this.#login = new Login({
+      serverName: config.name,
+      urls,
+      resources: this.resources,
+      clients: this.clients,
+      documents: this.#documents,
+      grants: this.grants,
+      users: this.#users,
+      pages: this.#pages,
+      transactions: new Transactions(new Sealer("login page", keys), clock),
+      throttle: state.throttle,
+      documentLimit: new MinuteLimit(clock, DOCUMENTS_PER_MINUTE),
+      cookie: new BrowserCookie(urls.secure),
+      clock,
+      log,
+      refreshMs: oauth.refreshTokenExpirationMs,
+    });
+  }
+
+  /** Ends the logins of users that are gone or have another password. */
+  async endForeignLogins(): Promise<void> {
+    const over = [...this.grants.all].filter(
+      ({ user, passwordMark }) => user !== undefined && !this.#users.unchanged(user, passwordMark),
+    );
+    await Promise.all(over.map((grant) => this.grants.end(grant, "the user was removed, or the password was changed")));
+  }
+
+  async sweep(): Promise<void> {
+    await this.grants.sweep();
+    await this.clients.sweep();
+    await this.state.store.sweep();
+  }
+
+  async close(): Promise<void> {
+    await this.state.store.close();
+  }
+
+  metadata(): object {
+    return serverMetadata(this.urls.issuer, this.#deps.oauth.clientIdMetadata.enabled);
+  }
+
+  /** @param local path of the endpoint; undefined for those without a login */
+  resourceMetadata(local: string, host: string | null): object | undefined {
+    const audience = this.resources.audience(local);
+    if (audience === undefined) return undefined;
+    const resource = this.urls.baseFor(host) + (local === "/" ? "" : local);
+    return resourceMetadata(resource, this.urls.issuer, `${this.#deps.config.name}: ${this.resources.name(audience)}`);
+  }
+
+  register(request: Request, visitor: Visitor): Promise<Response> {
+    return this.#answering(async () => {
+      if (!this.#addresses.allows(visitor.address)) {
+        this.#deps.log.warn(
+          { address: visitor.address },
+          "a registration was refused: the address is not in allowedIPs",
+        );
+        throw new OAuthError("access_denied", "registration is not open to your address (allowedIPs)");
+      }
+      const again = this.#registrations.take(visitor.address);
+      if (again > 0)
+        throw new OAuthError("temporarily_unavailable", "too many registrations from your address", {
+          headers: { "Retry-After": String(again) },
+        });
+      const metadata = readMetadata(await readJson(request), this.#policy);
+      const { client, secret } = await this.clients.register(metadata);
+      this.#deps.log.info(
+        { client: client.id, name: metadata.client_name, address: visitor.address },
+        "a client registered",
+      );
+      const body = {
+        client_id: client.id,
+        client_id_issued_at: Math.floor(client.made / 1_000),
+        ...(secret === undefined ? {} : { client_secret: secret, client_secret_expires_at: 0 }),
+        ...metadata,
+      };
+      return jsonAnswer(body, 201);
+    });
+  }
+
+  token(request: Request): Promise<Response> {
+    return this.#asClient(request, async (params, client) => {
+      const audienceOf = (resource: string): string | undefined => {
+        const local = this.urls.localPath(resource, request.headers.get("host"));
+        return local === undefined ? undefined : this.resources.audience(local);
+      };
+      const { clock, oauth } = this.#deps;
+      const lifetimes = { accessMs: oauth.tokenExpirationMs, refreshMs: oauth.refreshTokenExpirationMs };
+      return jsonAnswer(await tokenRequest(params, client, { grants: this.grants, clock, lifetimes, audienceOf }));
+    });
+  }
+
+  revoke(request: Request): Promise<Response> {
+    return this.#asClient(request, async (params, client) => {
+      await revoke(params, client, this.grants);
+      return jsonAnswer({});
+    });
+  }
+
+  introspect(request: Request): Promise<Response> {
+    return this.#asClient(request, (params, client) => {
+      if (client.secretDigest === undefined)
+        throw new OAuthError("invalid_client", "introspection is for clients with a secret");
+      return Promise.resolve(jsonAnswer(introspect(params, client, this.grants, this.#deps.clock, this.urls.issuer)));
+    });
+  }
+
+  authorize(request: Request, visitor: Visitor): Promise<Response> {
+    return request.method === "POST" ? this.#login.decide(request, visitor) : this.#login.ask(request, visitor);
+  }
+
+  async style(): Promise<Response> {
+    const headers = {
+      "Content-Type": "text/css; charset=utf-8",
+      "Cache-Control": "no-cache",
+      "X-Content-Type-Options": "nosniff",
+    };
+    return new Response(await this.#pages.style(), { headers });
+  }
+
+  #asClient(request: Request, run: (params: Params, client: Client) => Promise<Response>): Promise<Response> {
+    return this.#answering(async () => {
+      const params = await readForm(request);
+      const known = (id: string): Client | undefined =>
+        this.#documents.isAddress(id) ? this.#documents.bare(id) : this.clients.find(id);
+      return await run(params, authenticateClient(params, request.headers.get("authorization"), { known }));
+    });
+  }
+
+  async #answering(run: () => Promise<Response>): Promise<Response> {
+    try {
+      return await run();
+    } catch (error) {
+      if (error instanceof OAuthError) return jsonAnswer(error.body, error.status, error.headers);
+      this.#deps.log.error({ error: String(error) }, "a request to the login failed");
+      return jsonAnswer(new OAuthError("server_error", "something went wrong here; the log has more").body, 500);
+    }
+  }
+}

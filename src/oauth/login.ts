@@ -1,0 +1,313 @@
+import { randomBytes } from "node:crypto";
+import type { Clock } from "../telemetry/clock.ts";
+import type { Log } from "../telemetry/log.ts";
+import { Answerable, clientIdOf, readAuthorizeRequest, redirectUriOf, Unanswerable } from "./authorize-request.ts";
+import { PATHS } from "./capabilities.ts";
+import { DocumentError } from "./client-documents.ts";
+import type { ClientDocuments } from "./client-documents.ts";
+import type { Client, Clients } from "./clients.ts";
+import { OAuthError } from "./errors.ts";
+import { readForm } from "./forms.ts";
+import type { Grants } from "./grants.ts";
+import { pageHeaders, redirectTo } from "./page-headers.ts";
+import { withTransaction } from "./pages.ts";
+import type { PageData, Pages } from "./pages.ts";
+import type { PageName } from "./built-in-templates.ts";
+import { Params } from "./params.ts";
+import type { PublicUrls } from "./public-urls.ts";
+import { isLoopbackRedirect, matchingRedirect, withAnswer } from "./redirect-uri.ts";
+import type { Resources } from "./resources.ts";
+import type { LoginThrottle, MinuteLimit } from "./throttle.ts";
+import type { BrowserCookie, LoginRequest, Transactions } from "./transaction.ts";
+import { Overloaded } from "./users.ts";
+import type { Users } from "./users.ts";
+
+const CODE_MS = 60_000;
+const DAY_MS = 86_400_000;
+const MAX_NAME = 256;
+const MAX_PASSWORD = 1_024;
+const WRONG = "User name or password is wrong.";
+
+export interface LoginDeps {
+  readonly serverName: string;
+  readonly urls: PublicUrls;
+  readonly resources: Resources;
+  readonly clients: Clients;
+  readonly documents: ClientDocuments;
+  readonly grants: Grants;
+  readonly users: Users;
+  readonly pages: Pages;
+  readonly transactions: Transactions;
+  readonly throttle: LoginThrottle;
+  readonly documentLimit: MinuteLimit;
+  readonly cookie: BrowserCookie;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly refreshMs: number;
+}
+
+/** Who is at the other end of a page. */
+export interface Visitor {
+  readonly address: string;
+  /** On this machine, with nothing in between: most likely the owner. */
+  readonly direct: boolean;
+}
+
+interface Shown {
+  readonly status: number;
+  readonly username?: string;
+  readonly message?: string;
+  readonly retryAfter?: number;
+}
+
+/** The authorization endpoint: the page for login and consent, and what becomes of it. */
+export class Login {
+  readonly #deps: LoginDeps;
+
+  constructor(deps: LoginDeps) {
+    this.#deps = deps;
+  }
+
+  /** A client sends somebody here to log in. */
+  async ask(request: Request, visitor: Visitor): Promise<Response> {
+    const params = new Params(new URL(request.url).searchParams);
+    return await this.#answering(visitor, async () => {
+      const client = await this.#client(clientIdOf(params), visitor);
+      const redirect = redirectUriOf(params, client);
+      const login = readAuthorizeRequest(params, client, redirect, (resource) => this.#audience(resource, request));
+      return await this.#form(request, login, client, { status: 200 });
+    });
+  }
+
+  /** The form comes back. */
+  async decide(request: Request, visitor: Visitor): Promise<Response> {
+    return await this.#answering(visitor, async () => {
+      // The form's Origin is `null` (no-referrer), so this header is what tells our own page from another site's.
+      const site = request.headers.get("sec-fetch-site");
+      if (site !== null && site !== "same-origin" && site !== "none")
+        throw new Unanswerable("This form came from another web site.", "person");
+      const params = await readForm(request);
+      const sealed = params.broken("transaction") ? undefined : params.get("transaction");
+      const login = this.#deps.transactions.open(sealed, this.#deps.cookie.read(request.headers.get("cookie")));
+      if (login === undefined)
+        throw new Unanswerable("This login page is too old, or was opened in another browser.", "person");
+      const client = await this.#client(login.clientId, visitor);
+      if (login.redirectGiven && !matchingRedirect(login.redirectUri, client.metadata.redirect_uris)) {
+        throw new Unanswerable(
+          "The address the answer should go to is not one this app has registered.",
+          "client",
+          login.redirectUri,
+        );
+      }
+      const action = params.get("action");
+      if (action === "cancel" || action === "deny") {
+        throw new Answerable(
+          new OAuthError("access_denied", "the user did not allow it"),
+          login.redirectUri,
+          login.state,
+        );
+      }
+      return await this.#logIn(request, params, login, client, visitor);
+    });
+  }
+
+  async #logIn(
+    request: Request,
+    params: Params,
+    login: LoginRequest,
+    client: Client,
+    visitor: Visitor,
+  ): Promise<Response> {
+    const { throttle, users, log } = this.#deps;
+    const username = (params.get("username") ?? "").slice(0, MAX_NAME);
+    const password = params.get("password") ?? "";
+    if (username === "" || password === "")
+      return await this.#form(request, login, client, {
+        status: 400,
+        username,
+        message: "Enter your user name and your password.",
+      });
+    const attempt = throttle.begin(username, visitor.address);
+    if (attempt.again > 0) {
+      log.warn({ address: visitor.address }, "logins are slowed down: too many wrong passwords");
+      return await this.#form(request, login, client, {
+        status: 429,
+        username,
+        retryAfter: attempt.again,
+        message: `Too many wrong passwords. Try again in ${duration(attempt.again)}.`,
+      });
+    }
+    let right: boolean;
+    try {
+      right = password.length <= MAX_PASSWORD && (await users.check(username, password));
+    } catch (error) {
+      if (!(error instanceof Overloaded)) throw error;
+      if ("succeeded" in attempt) attempt.succeeded();
+      return await this.#form(request, login, client, {
+        status: 429,
+        username,
+        retryAfter: 5,
+        message: "Too many people log in at this moment. Try again.",
+      });
+    }
+    if (!right) {
+      log.warn({ address: visitor.address, client: client.id }, "a login failed: wrong user name or password");
+      return await this.#form(request, login, client, { status: 401, username, message: WRONG });
+    }
+    if ("succeeded" in attempt) attempt.succeeded();
+    return await this.#allow(login, client, username);
+  }
+
+  async #allow(login: LoginRequest, client: Client, username: string): Promise<Response> {
+    const { grants, users, clock, urls, log, pages } = this.#deps;
+    const code = await grants.begin(
+      {
+        client: client.id,
+        user: username,
+        passwordMark: users.mark(username),
+        scopes: login.scopes,
+        audience: login.audience,
+      },
+      {
+        expires: clock.now() + CODE_MS,
+        redirectUri: login.redirectUri,
+        redirectGiven: login.redirectGiven,
+        challenge: login.challenge,
+      },
+    );
+    log.info({ user: username, client: client.id, name: client.metadata.client_name }, "a user allowed a client");
+    const location = withAnswer(login.redirectUri, { code, state: login.state, iss: urls.issuer });
+    // A page of one's own site is followed at once; a program beside the browser leaves the person looking at this tab.
+    if (login.redirectUri.startsWith("https:") && !(await pages.custom("success.html"))) return redirectTo(location);
+    const html = await pages.render("success.html", {
+      ...this.#common(client),
+      Username: username,
+      RedirectURL: location,
+    });
+    const headers = pageHeaders(await pages.custom("success.html"));
+    // Older pages of the operator go on by a script, which may not run here.
+    if (!/http-equiv=["']?refresh/i.test(html)) headers.set("Refresh", `1;url=${location}`);
+    return new Response(html, { headers });
+  }
+
+  async #form(request: Request, login: LoginRequest, client: Client, shown: Shown): Promise<Response> {
+    const { cookie, transactions, resources, urls, pages, refreshMs } = this.#deps;
+    const known = cookie.read(request.headers.get("cookie"));
+    const fresh = known === undefined ? cookie.make() : undefined;
+    const transaction = transactions.seal(login, known ?? fresh?.value ?? "");
+    const data: PageData = {
+      ...this.#common(client),
+      ResourceName: resources.name(login.audience),
+      ClientID: client.id,
+      VerifiedHost: client.verifiedHost,
+      RedirectURI: login.redirectUri,
+      RedirectHost: placeOf(login.redirectUri),
+      LocalApp: isLoopbackRedirect(login.redirectUri),
+      ResponseType: "code",
+      Scope: login.scopes.join(" "),
+      State: login.state,
+      CodeChallenge: login.challenge,
+      Resource: login.resource,
+      IdleDays: Math.max(1, Math.round(refreshMs / DAY_MS)),
+      FormAction: urls.basePath + PATHS.authorize,
+      Transaction: transaction,
+      Username: shown.username,
+      ErrorMessage: shown.message,
+    };
+    const headers = pageHeaders(await pages.custom("authorize.html"));
+    if (fresh !== undefined) headers.append("Set-Cookie", fresh.header);
+    if (shown.retryAfter !== undefined) headers.set("Retry-After", String(shown.retryAfter));
+    return new Response(withTransaction(await pages.render("authorize.html", data), transaction), {
+      status: shown.status,
+      headers,
+    });
+  }
+
+  #common(client?: Client): PageData {
+    const { serverName, urls } = this.#deps;
+    const name = client?.metadata.client_name ?? client?.verifiedHost ?? "An app without a name";
+    return { ServerName: serverName, StyleURL: `${urls.basePath}/oauth/style.css`, ClientName: name };
+  }
+
+  async #client(id: string, visitor: Visitor): Promise<Client> {
+    const { clients, documents, documentLimit } = this.#deps;
+    if (documents.isAddress(id)) {
+      if (documentLimit.take(visitor.address) > 0)
+        throw new Unanswerable("Too many logins from your address. Try again in a minute.", "person");
+      return await documents.find(id);
+    }
+    const client = clients.find(id);
+    if (client === undefined) throw new Unanswerable("The app is not registered here (any more).", "client");
+    return client;
+  }
+
+  #audience(resource: string, request: Request): string | undefined {
+    const { urls, resources } = this.#deps;
+    const local = urls.localPath(resource, request.headers.get("host"));
+    return local === undefined ? undefined : resources.audience(local);
+  }
+
+  async #answering(visitor: Visitor, run: () => Promise<Response>): Promise<Response> {
+    try {
+      return await run();
+    } catch (error) {
+      if (error instanceof Answerable) {
+        const { code, message } = error.error;
+        return redirectTo(
+          withAnswer(error.redirectUri, {
+            error: code,
+            error_description: message,
+            state: error.state,
+            iss: this.#deps.urls.issuer,
+          }),
+        );
+      }
+      if (error instanceof Unanswerable) return await this.#refuse(error, visitor);
+      if (error instanceof DocumentError) return await this.#refuse(new Unanswerable(error.message, "client"), visitor);
+      if (error instanceof OAuthError)
+        return await this.#refuse(new Unanswerable(error.message, "client"), visitor, error.status);
+      throw error;
+    }
+  }
+
+  /** An error the person sees, and nobody else. */
+  async #refuse(error: Unanswerable, visitor: Visitor, status = 400): Promise<Response> {
+    const { pages, log } = this.#deps;
+    const id = randomBytes(4).toString("hex");
+    log.warn(
+      { id, address: visitor.address, redirectUri: error.redirectUri?.slice(0, 500) },
+      `a login was refused: ${error.message}`,
+    );
+    const name: PageName = "error.html";
+    const html = await pages.render(name, {
+      ...this.#common(),
+      ErrorMessage: error.message,
+      RedirectURI: error.redirectUri,
+      Advice: ADVICE[error.turn],
+      OwnerAdvice:
+        visitor.direct && error.redirectUri !== undefined
+          ? `You own this server? If you trust this address, add it in your configuration: "allowedRedirectURIs": [${JSON.stringify(error.redirectUri)}], and let the app register again.`
+          : undefined,
+      ErrorID: id,
+    });
+    return new Response(html, { status, headers: pageHeaders(await pages.custom(name)) });
+  }
+}
+
+const ADVICE = {
+  client: "Go back to the app and connect it again. If that does not help, its maker has to correct it.",
+  owner: "The owner of this server has to correct it.",
+  person: "Go back to the app and begin the login again.",
+} as const;
+
+/** Where an answer goes, as a person would say it. */
+function placeOf(uri: string): string {
+  const url = new URL(uri);
+  if (isLoopbackRedirect(uri)) return `this computer (${url.host})`;
+  return url.protocol === "https:" ? url.host : `the app for ${url.protocol}`;
+}
+
+function duration(seconds: number): string {
+  if (seconds < 90) return `${seconds} seconds`;
+  return `${Math.ceil(seconds / 60)} minutes`;
+}

@@ -1,0 +1,107 @@
+import { createHmac, hkdfSync } from "node:crypto";
+import type { UserConfig } from "../config/config.ts";
+import { sameText } from "./digest.ts";
+
+/** bcrypt sees no more than this of a password. */
+const BCRYPT_BYTES = 72;
+/** Password checks that run at a time, on threads of the runtime: more would only take the cores from the relay. */
+const AT_A_TIME = 2;
+/** Those that may wait; a flood beyond is told to come back. */
+const MAX_WAITING = 64;
+const HASH = /^\$2[aby]\$(\d\d)\$/;
+/** Of no password; checked for users that do not exist, so that they cost the same time. */
+const NOBODY = "abcdefghijklmnopqrstuuFJi7iFaRgYdrpjIJmmcKDkMWYZQdqgm";
+
+/** Too many logins at the same time. */
+export class Overloaded extends Error {}
+
+/** The users that log in here with a password. */
+export class Users {
+  readonly #users: ReadonlyMap<string, UserConfig>;
+  readonly #keys: readonly Buffer[];
+  readonly #decoy: string | undefined;
+  #running = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  /** @param keys the sealing keys, newest first: marks of passwords are made with them */
+  constructor(users: ReadonlyMap<string, UserConfig>, keys: readonly Uint8Array[]) {
+    this.#users = users;
+    this.#keys = keys.map((key) => Buffer.from(hkdfSync("sha256", key, "", "mcp-proxy password mark", 32)));
+    const costs = [...users.values()]
+      .map(({ password }) => HASH.exec(password ?? "")?.[1])
+      .filter((cost) => cost !== undefined);
+    const usual = mostFrequent(costs);
+    this.#decoy = usual === undefined ? undefined : `$2b$${usual}$${NOBODY}`;
+  }
+
+  has(name: string): boolean {
+    return this.#users.has(name);
+  }
+
+  /** Names somebody who could log in with a password. */
+  get any(): boolean {
+    return [...this.#users.values()].some(({ password }) => password !== undefined);
+  }
+
+  /**
+   * Whether this is the user's password. Somebody unknown costs as much time as somebody known.
+   * @throws Overloaded
+   */
+  async check(name: string, password: string): Promise<boolean> {
+    const stored = this.#users.get(name)?.password;
+    const hashed = stored !== undefined && isHash(stored);
+    // Text comparison is done in every case, and one hash where anybody has one.
+    const plain = sameText(password, stored ?? `no ${name}`) && stored !== undefined && !hashed;
+    const hash = hashed ? stored : this.#decoy;
+    const matches = hash === undefined ? false : await this.#verify(password, hash);
+    return hashed ? matches : plain;
+  }
+
+  /** A keyed fingerprint of what is configured as the password: another one means that it was changed. */
+  mark(name: string): string | undefined {
+    return this.#mark(name, this.#keys[0]);
+  }
+
+  /** Whether the password is still the one it was when this mark was made. */
+  unchanged(name: string, mark: string | undefined): boolean {
+    return this.#users.has(name) && (mark === undefined || this.#keys.some((key) => this.#mark(name, key) === mark));
+  }
+
+  #mark(name: string, key: Buffer | undefined): string | undefined {
+    const password = this.#users.get(name)?.password;
+    if (password === undefined || key === undefined) return undefined;
+    return createHmac("sha256", key)
+      .update(JSON.stringify([name, password]))
+      .digest("base64url");
+  }
+
+  async #verify(password: string, hash: string): Promise<boolean> {
+    if (this.#running >= AT_A_TIME) {
+      if (this.#waiting.length >= MAX_WAITING) throw new Overloaded("too many logins at the same time");
+      await new Promise<void>((resolve) => void this.#waiting.push(resolve));
+    } else this.#running++;
+    try {
+      // NUL would end the password for other implementations of bcrypt.
+      const bytes = Buffer.from(password, "utf8").subarray(0, BCRYPT_BYTES);
+      const usable = bytes.length > 0 && !bytes.includes(0);
+      return (await Bun.password.verify(usable ? bytes : Buffer.from("-"), hash)) && usable;
+    } catch {
+      return false;
+    } finally {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#running--;
+      else next();
+    }
+  }
+}
+
+/** Whether a configured password is a bcrypt hash. */
+export function isHash(password: string): boolean {
+  return HASH.test(password);
+}
+
+function mostFrequent(values: readonly string[]): string | undefined {
+  const counts = new Map<string, number>();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1])[0]?.[0];
+}
