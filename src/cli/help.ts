@@ -8,7 +8,8 @@ export const HELP = `mcp-proxy puts MCP servers on the network, safely.
   mcp-proxy -- COMMAND ARGS…       serve one program at /mcp and /sse
   mcp-proxy --named-server NAME 'COMMAND ARGS…'     … at /servers/NAME/mcp, repeatable
   mcp-proxy URL                    bridge: a remote server for a client that speaks stdio
-  mcp-proxy check --config FILE    look for mistakes in it, start nothing (--json)
+  mcp-proxy check --config FILE    look for mistakes in it, start nothing
+                                   --json for scripts
 
 Listening  --host ADDRESS   --port N   --allow-origin ORIGIN…   --stateless   --watch
 Programs   -e KEY VALUE   --cwd DIR   --pass-environment   --named-server-config FILE
