@@ -27,6 +27,7 @@ import { Sealer } from "./store/sealer.ts";
 import type { SealingKeys } from "./store/sealing-key.ts";
 import type { Clock } from "./telemetry/clock.ts";
 import type { Log } from "./telemetry/log.ts";
+import { settleWhenIdle } from "./telemetry/settle.ts";
 import { Watchdog } from "./upstream/watchdog.ts";
 
 const SWEEP_MS = 10_000;
@@ -216,7 +217,11 @@ export class Daemon {
         ?.sweep()
         .catch((error: unknown) => log.error({ error: String(error) }, "old logins were not removed"));
     });
-    this.#stopSweeps.push(sweep, loginSweep);
+    this.#stopSweeps.push(
+      sweep,
+      loginSweep,
+      settleWhenIdle(clock, () => this.open === 0),
+    );
   }
 
   #makeRooms(config: Config, login: AuthorizationServer | undefined): Map<string, Room> {

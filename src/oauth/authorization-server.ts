@@ -25,7 +25,7 @@ import type { LoginThrottle } from "./throttle.ts";
 import { tokenRequest } from "./token-request.ts";
 import { introspect, revoke } from "./token-status.ts";
 import { BrowserCookie, Transactions } from "./transaction.ts";
-import { Users } from "./users.ts";
+import { Users, admissible } from "./users.ts";
 
 const DOCUMENTS_PER_MINUTE = 60;
 
@@ -75,7 +75,7 @@ export class AuthorizationServer {
     this.#policy = { extra: oauth.allowedRedirectURIs, anyHttps: config.flavour === "env" };
     this.#addresses = new AddressRule(oauth.allowedIPs);
     this.#registrations = new MinuteLimit(clock, oauth.registrationsPerMinute);
-    this.#users = new Users(config.users, keys);
+    this.#users = new Users(admissible(config), keys);
     this.#pages = new Pages(oauth.templateDir, log);
     this.resources = new Resources(config);
     this.#documents = new ClientDocuments(

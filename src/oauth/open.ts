@@ -6,7 +6,7 @@ import type { AuthorizationServerDeps } from "./authorization-server.ts";
 import { Clients } from "./clients.ts";
 import { Grants } from "./grants.ts";
 import { LoginThrottle } from "./throttle.ts";
-import { isHash } from "./users.ts";
+import { admissible, isHash } from "./users.ts";
 
 /**
  * Opens the authorization server of a configuration, on the state in its `persistenceDir`.
@@ -20,6 +20,12 @@ export async function openAuthorizationServer(
   const { config, log, clock } = deps;
   if (config.users.size === 0) {
     log.warn({}, "OAuth is on, but there are no users, so nobody can log in: add them to oauth2.users");
+  }
+  const admitted = admissible(config);
+  const shut = [...config.users.keys()].filter((name) => !admitted.has(name));
+  if (shut.length > 0) {
+    const why = "this version cannot hold allowed_tools, denied_tools and usersFile, so these users cannot log in";
+    log.warn({ users: shut }, `${why}: take those keys out to let them use everything`);
   }
   const plain = [...config.users].filter(([, { password }]) => password !== undefined && !isHash(password));
   if (plain.length > 0) {

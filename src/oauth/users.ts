@@ -1,5 +1,5 @@
 import { createHmac, hkdfSync } from "node:crypto";
-import type { UserConfig } from "../config/config.ts";
+import type { Config, UserConfig } from "../config/config.ts";
 import { sameText } from "./digest.ts";
 
 /** bcrypt sees no more than this of a password. */
@@ -14,6 +14,20 @@ const NOBODY = "abcdefghijklmnopqrstuuFJi7iFaRgYdrpjIJmmcKDkMWYZQdqgm";
 
 /** Too many logins at the same time. */
 export class Overloaded extends Error {}
+
+/**
+ * The users that may log in. Who is meant to use a part of the tools only stays out until that can be held: a rule that
+ * is read and not kept would open everything.
+ */
+export function admissible(config: Pick<Config, "users" | "usersFile">): ReadonlyMap<string, UserConfig> {
+  if (config.usersFile !== undefined) return new Map();
+  return new Map([...config.users].filter(([, user]) => !isNarrowed(user)));
+}
+
+function isNarrowed({ allowedTools, deniedTools }: UserConfig): boolean {
+  const everything = allowedTools === undefined || allowedTools.includes("*");
+  return !everything || deniedTools.length > 0;
+}
 
 /** The users that log in here with a password. */
 export class Users {

@@ -36,7 +36,7 @@ test("the lock file agrees with package.json, whose versions are exact", async (
   const { dependencies, devDependencies } = await Bun.file(join(root, "package.json")).json();
   expect(lock.packages[""]).toMatchObject({ dependencies, devDependencies });
   for (const version of Object.values<string>({ ...dependencies, ...devDependencies })) {
-    expect(version).toMatch(/^\d+\.\d+\.\d+(-[\w.]+)?$/);
+    expect(version).toMatch(/^(npm:[@\w/.-]+@)?\d+\.\d+\.\d+(-[\w.]+)?$/);
   }
 });
 
