@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { processes } from "../support/processes.ts";
 import { startProxy } from "../support/proxy.ts";
 import type { ProxyOptions } from "../support/proxy.ts";
 import { until } from "../upstream/processes.ts";
@@ -9,10 +10,9 @@ const FIXTURE = join(import.meta.dir, "../fixtures/http-tools.ts");
 
 /** Processes that carry a word in their command line and still run. */
 function running(word: string): string[] {
-  return Bun.spawnSync(["ps", "-eo", "stat=,args="])
-    .stdout.toString()
-    .split("\n")
-    .filter((line) => line.includes(word) && !line.startsWith("Z"));
+  return processes()
+    .filter(({ command, state }) => command.includes(word) && state !== "Z")
+    .map(({ command }) => command);
 }
 
 /** A server below two shells, with two children that do nothing but stay; `word` marks them all. */

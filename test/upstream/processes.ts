@@ -1,12 +1,10 @@
+import { processes } from "../support/processes.ts";
+
 /** Members of a process group that still run; a zombie runs no more. */
 export function groupMembers(group: number): number[] {
-  const { stdout } = Bun.spawnSync(["ps", "-eo", "pid=,pgid=,stat="]);
-  return stdout
-    .toString()
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([, pgid, stat]) => Number(pgid) === group && stat?.startsWith("Z") === false)
-    .map(([pid]) => Number(pid));
+  return processes()
+    .filter((each) => each.group === group && each.state !== "Z")
+    .map(({ pid }) => pid);
 }
 
 /** Polls until it holds. @throws Error after `ms` */
