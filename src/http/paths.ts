@@ -1,4 +1,5 @@
 import type { Config } from "../config/config.ts";
+import { hiddenPath } from "../config/names.ts";
 
 /** What a URL of a server stands for. */
 export interface EndpointPath {
@@ -7,31 +8,6 @@ export interface EndpointPath {
   readonly kind: "mcp" | "sse" | "message";
   /** What the stream announces as the place to post to, up to the value of its session; `""` for the other kinds. */
   readonly announces: string;
-}
-
-/** First path segments of our own; a server of that name is served below `/servers/` only when the bare path clashes. */
-const OWN_PATHS = [
-  "health",
-  "livez",
-  "readyz",
-  "status",
-  "metrics",
-  "mcp",
-  "sse",
-  "message",
-  "messages",
-  "oauth",
-  "authorize",
-  "token",
-  "register",
-  "revoke",
-  ".well-known",
-  "auth",
-];
-
-/** Whether a server's bare URL (`/NAME`) would hide one of the proxy's own. */
-export function clashesWithOwnPath(name: string): boolean {
-  return OWN_PATHS.includes(name.split("/")[0] ?? "");
 }
 
 /**
@@ -58,7 +34,7 @@ export class PathTable {
     for (const name of names) {
       if (streamableHttp) {
         this.#add(`/${name}/mcp`, name);
-        if (!clashesWithOwnPath(name)) this.#add(`/${name}`, name);
+        if (hiddenPath(name) === undefined) this.#add(`/${name}`, name);
       }
       if (sse) this.#addSse(`/${name}`, name, "/message?sessionId=");
     }
