@@ -8,7 +8,7 @@ export const HELP = `mcp-proxy puts MCP servers on the network, safely.
   mcp-proxy -- COMMAND ARGS…       serve one program at /mcp and /sse
   mcp-proxy --named-server NAME 'COMMAND ARGS…'     … at /servers/NAME/mcp, repeatable
   mcp-proxy URL                    bridge: a remote server for a client that speaks stdio
-  mcp-proxy check --config FILE    look for mistakes in it, start nothing (--json for scripts)
+  mcp-proxy check --config FILE    look for mistakes, start nothing   --json
   mcp-proxy hash-password          make a password hash for the configuration
 
 Configuration  -c, --config FILE|URL   --insecure   --expand-env   --watch   --stdio
@@ -17,15 +17,14 @@ Listening  --host ADDRESS   --port N   (--sse-host, --sse-port)   --allow-origin
            --[no-]stateless   --expose-header NAME
 Programs   -e, --env KEY VALUE   --cwd DIR   --[no-]pass-environment
            --named-server-config FILE
-Remote     --transport sse|streamablehttp   -H, --headers KEY VALUE   --username U --password P
-           --client-id ID --client-secret SECRET --token-url URL   --verify-ssl [FILE|false]
+Remote     --transport sse|streamablehttp   -H, --headers KEY VALUE   --username --password
+           --client-id ID --client-secret S --token-url URL   --verify-ssl [FILE|false]
 Login      --eject-templates   --eject-templates-to DIR   --force
 Other      --log-level LEVEL   --log-format pretty|json   --debug   --version   -h, --help
            (mcp-proxy help all: every flag, with the older spellings)
 
-Without arguments: MCP_CONFIG_PATH, else config.json, config.jsonc or mcp_config.json here.
+Without arguments: MCP_CONFIG_PATH, else config.json, config.jsonc, mcp_config.json.
   mcp-proxy --port 8080 -- uvx mcp-server-time
-  mcp-proxy https://mcp.example.com/mcp -H X-Tenant blue
 `;
 
 const TITLES: Readonly<Record<Section, string>> = {
