@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { authorizeUrl, client, openPage, pkce, startLogin, submit } from "../oauth/login.ts";
+import { program } from "../support/programs.ts";
 import type { RunningProxy } from "../support/proxy.ts";
 
-const CHROMIUM = "/usr/bin/chromium";
+const CHROMIUM = program("chromium").path;
 /** With this variable set, the pages are kept there as pictures, to be looked at. */
 const PICTURES = process.env["MCP_PROXY_TEST_PICTURES"];
 
@@ -40,11 +40,11 @@ class App implements Disposable {
   }
 }
 
-describe.skipIf(!existsSync(CHROMIUM))("the login in a browser", () => {
+describe.skipIf(CHROMIUM === undefined)("the login in a browser (needs chromium)", () => {
   let browser: Browser;
   let proxy: RunningProxy;
   beforeAll(async () => {
-    browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
+    browser = await chromium.launch({ executablePath: CHROMIUM ?? "", args: ["--no-sandbox"] });
     proxy = await startLogin({ registrationsPerMinute: 0 });
   });
   afterAll(async () => {
