@@ -42,3 +42,8 @@ function canElicit(declared: unknown, mode: string): boolean {
 export function answersQuestions(capabilities: Capabilities): boolean {
   return capabilities["sampling"] !== undefined || capabilities["elicitation"] !== undefined;
 }
+
+/** The lists a server offers, which are what may have changed while nobody was told. */
+export function offeredLists(capabilities: Capabilities): string[] {
+  return ["tools", "prompts", "resources"].filter((kind) => capabilities[kind] !== undefined);
+}

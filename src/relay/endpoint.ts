@@ -1,3 +1,4 @@
+import { offeredLists } from "../protocol/capabilities.ts";
 import type { ServerConfig, ToolFilter } from "../config/config.ts";
 import { allowsTool, filterToolList, filterTools } from "../policy/tool-filter.ts";
 import { find, splice } from "../protocol/json.ts";
@@ -112,7 +113,7 @@ export class ServerEndpoint {
     const { upstream } = this.switchboard;
     const tell = (): void => {
       const capabilities = upstream.introduction?.capabilities ?? {};
-      session.listChanged(["tools", "prompts", "resources"].filter((kind) => capabilities[kind] !== undefined));
+      session.listChanged(offeredLists(capabilities));
     };
     if (upstream.introduction !== undefined) return tell();
     // Right after a start the server may still be starting.

@@ -1,5 +1,5 @@
 import { LRUCache } from "lru-cache";
-import { canAnswer } from "../protocol/capabilities.ts";
+import { canAnswer, offeredLists } from "../protocol/capabilities.ts";
 import type { Capabilities } from "../protocol/eras/envelope.ts";
 import type { ListenFilter } from "../protocol/eras/listen.ts";
 import { Meta, QUESTIONS } from "../protocol/eras/names.ts";
@@ -29,8 +29,6 @@ const FOREIGN_TRACE_MS = 60_000;
 
 /** Elicitations at URLs that are remembered; nobody may ever finish them. */
 const MAX_ELICITATIONS = 1_000;
-
-const LIST_KINDS = ["tools", "prompts", "resources"];
 
 /** What a line needs from the switchboard it belongs to. */
 export interface LineOwner {
@@ -160,7 +158,7 @@ export class Line {
   }
 
   #listsChanged(connection: Connection): void {
-    const kinds = LIST_KINDS.filter((kind) => connection.introduction.capabilities[kind] !== undefined);
+    const kinds = offeredLists(connection.introduction.capabilities);
     for (const session of this.#sessions) session.listChanged(kinds);
     if (connection.era === "legacy") for (const listening of this.#listening) listening.listChanged(kinds);
   }
