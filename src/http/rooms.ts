@@ -95,10 +95,15 @@ function sameConnections(a: ServerConfig, b: ServerConfig, before: Config, after
  * What the configuration protects by means that do not exist yet stays shut: a server that was meant to be behind API
  * keys must never be found open.
  */
-function gateOf(server: ServerConfig, config: Config, { access, log }: RoomDeps): Gate {
-  const { authTokens, oauth, name, displayName } = server;
+export function gateOf(
+  server: Pick<ServerConfig, "authTokens" | "oauth" | "name" | "displayName">,
+  config: Config,
+  { access, log }: Pick<RoomDeps, "access" | "log">,
+  audience = serverAudience(server.name),
+): Gate {
+  const { authTokens, oauth, displayName } = server;
   const tokens = authTokens === undefined ? undefined : new TokenGate(authTokens);
-  if (oauth === true && access !== undefined) return new OAuthGate(tokens, access, serverAudience(name));
+  if (oauth === true && access !== undefined) return new OAuthGate(tokens, access, audience);
   if (tokens !== undefined) return tokens;
   if (oauth !== true && config.apiKeys === undefined && config.apiKeysFile === undefined)
     return new TokenGate(undefined);

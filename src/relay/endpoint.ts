@@ -1,15 +1,19 @@
 import { offeredLists } from "../protocol/capabilities.ts";
 import type { ServerConfig, ToolFilter } from "../config/config.ts";
-import { allowsTool, filterToolList, filterTools } from "../policy/tool-filter.ts";
+import type { ServerRights } from "../policy/rights.ts";
+import { allowsTool, filterList, filterToolList, filterTools } from "../policy/tool-filter.ts";
+import { missingTool, withheld, withheldList } from "../policy/withheld.ts";
 import { find, splice } from "../protocol/json.ts";
 import { ErrorCode, errorText, resultText } from "../protocol/errors.ts";
 import { levelName, levelRank } from "../protocol/log-levels.ts";
 import type { Message } from "../protocol/message.ts";
-import type { Caller, EventStream, Reply } from "./ends.ts";
+import type { Caller, Client, EventStream, Reply } from "./ends.ts";
+import type { Description } from "./line.ts";
 import type { Dialogue } from "./dialogue.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { ModernEndpoint } from "./modern-endpoint.ts";
+import type { Endpoint } from "./served.ts";
 import type { Parking } from "./parking.ts";
 import type { Session } from "./session.ts";
 import type { Switchboard } from "./switchboard.ts";
@@ -17,32 +21,74 @@ import type { Switchboard } from "./switchboard.ts";
 /** Notifications of clients that concern the link between client and proxy, which has one of its own to the server. */
 const OWN_TO_THE_LINK = new Set(["notifications/initialized"]);
 
-/** A URL that serves one upstream. */
-export class ServerEndpoint {
+/** Where a server is served beside its own URL. */
+export interface Place {
+  /** What the states of its calls are bound to. */
+  readonly name: string;
+  /** What of the server is there; undefined: all. */
+  readonly rights: ServerRights | undefined;
+  /** The patterns which say so. */
+  readonly tools: readonly string[] | undefined;
+}
+
+/** A URL that serves one upstream, or the part of one upstream in a URL that serves several. */
+export class ServerEndpoint implements Endpoint {
   readonly config: ServerConfig;
   readonly switchboard: Switchboard;
   readonly #filter: ToolFilter | undefined;
+  readonly #rights: ServerRights | undefined;
+  /** The patterns of the group it is served in. */
+  readonly tools: readonly string[] | undefined;
 
   /** The same URL for clients of the stateless era. */
   readonly modern: ModernEndpoint;
 
   /** @param config may be newer than the switchboard's, where the connections need not be made again */
-  constructor(config: ServerConfig, switchboard: Switchboard, parking: Parking<Dialogue>) {
+  constructor(config: ServerConfig, switchboard: Switchboard, parking: Parking<Dialogue>, place?: Place) {
     this.config = config;
     this.switchboard = switchboard;
     this.#filter = config.toolFilter;
+    this.#rights = place?.rights;
+    this.tools = place?.tools;
     this.modern = new ModernEndpoint({
-      name: config.name,
+      name: place?.name ?? config.name,
       switchboard,
       parking,
       clock: switchboard.clock,
       allows: (message, caller) => this.#allows(message, caller, undefined),
-      listHooks: () => this.#listHooks(),
+      withheld: (message) => (this.whole ? undefined : withheld(message, true)),
+      listHooks: (method) => this.listHooks(method),
     });
   }
 
   get name(): string {
     return this.config.name;
+  }
+
+  get displayName(): string {
+    return this.config.displayName;
+  }
+
+  logs(): boolean {
+    return this.config.logEnabled;
+  }
+
+  ownChild(client: Client): boolean {
+    return this.switchboard.givesOwnChild(client);
+  }
+
+  explain(error: unknown, caller: Caller): Description {
+    return this.switchboard.explain(error, caller);
+  }
+
+  /** Whether a tool of the server is among those served here. */
+  serves(tool: string): boolean {
+    return (this.#filter === undefined || allowsTool(this.#filter, tool)) && this.#rights?.tool(tool) !== false;
+  }
+
+  /** Whether more than single tools is served here: prompts, resources, completion. */
+  get whole(): boolean {
+    return this.#rights?.whole !== false;
   }
 
   /**
@@ -60,12 +106,26 @@ export class ServerEndpoint {
     return resultText(message.id ?? "null", splice(text, [edit]));
   }
 
-  request(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
+  /** @param spelled what the client calls the tool, where that is not its name */
+  request(
+    message: Message,
+    caller: Caller,
+    session: Session | undefined,
+    reply: Reply,
+    spelled?: string,
+  ): Exchange | undefined {
+    const missing = this.whole ? undefined : withheld(message, false);
+    if (missing !== undefined) {
+      return void reply.finish(errorText(message.id ?? "null", missing.code, missing.text, missing.data));
+    }
     switch (message.method) {
       case "tools/call":
-        return this.#call(message, caller, session, reply);
+        return this.#call(message, caller, session, reply, spelled);
       case "tools/list":
-        return this.#relay(message, caller, session, reply, this.#listHooks());
+      case "prompts/list":
+      case "resources/list":
+      case "resources/templates/list":
+        return this.#relay(message, caller, session, reply, this.listHooks(message.method));
       case "ping":
         return this.#isStateless ? answerEmpty(message, reply) : this.#relay(message, caller, session, reply);
       case "logging/setLevel":
@@ -90,7 +150,7 @@ export class ServerEndpoint {
     const { method } = message;
     if (method === undefined || OWN_TO_THE_LINK.has(method)) return;
     // A call without an id is run by servers that only look at the method: it would be past every check.
-    if (this.#filter !== undefined && !method.startsWith("notifications/")) return;
+    if ((this.#filter ?? this.#rights) !== undefined && !method.startsWith("notifications/")) return;
     if (method === "notifications/cancelled") {
       const span = message.param("requestId");
       return span === undefined
@@ -136,11 +196,14 @@ export class ServerEndpoint {
     return this.switchboard.relay({ message, caller, session, reply, ...(hooks === undefined ? {} : { hooks }) });
   }
 
-  #listHooks(): ExchangeHooks | undefined {
-    const filter = this.#filter;
+  /** What changes the answer to a request for a list. */
+  listHooks(method: string): ExchangeHooks | undefined {
+    if (method !== "tools/list") {
+      const list = this.whole ? undefined : withheldList(method);
+      return list === undefined ? undefined : { rewrite: (text) => filterList(text, list, () => false) };
+    }
     const { config, upstream } = this.switchboard;
-    const sees =
-      filter === undefined ? undefined : (text: string) => filterToolList(text, (tool) => allowsTool(filter, tool));
+    const sees = this.#hasRules ? (text: string) => filterToolList(text, (tool) => this.serves(tool)) : undefined;
     if (config.target.kind === "stdio") return sees === undefined ? undefined : { rewrite: sees };
     // Clients of HTTP servers must not be offered tools whose headers could not be made.
     const valid = (text: string): string =>
@@ -152,10 +215,16 @@ export class ServerEndpoint {
    * Calls are checked, not only lists filtered. Under a filter a tool that is not there is answered here too: else the
    * answer would tell which ones are hidden.
    */
-  #call(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
+  #call(
+    message: Message,
+    caller: Caller,
+    session: Session | undefined,
+    reply: Reply,
+    spelled: string | undefined,
+  ): Exchange | undefined {
     const refuse = (): undefined => {
-      const tool = message.stringParam("name") ?? "";
-      reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Unknown tool: ${tool}`));
+      const { code, text } = missingTool(spelled ?? message.stringParam("name") ?? "");
+      reply.finish(errorText(message.id ?? "null", code, text));
     };
     const offered = this.#allows(message, caller, session);
     if (offered === true) return this.#relay(message, caller, session, reply);
@@ -165,11 +234,14 @@ export class ServerEndpoint {
   }
 
   #allows(message: Message, caller: Caller, session: Session | undefined): boolean | Promise<boolean> {
-    const filter = this.#filter;
-    if (filter === undefined) return true;
+    if (!this.#hasRules) return true;
     const tool = message.stringParam("name");
-    if (tool === undefined || !allowsTool(filter, tool)) return false;
+    if (tool === undefined || !this.serves(tool)) return false;
     return this.switchboard.offers(tool, caller, session);
+  }
+
+  get #hasRules(): boolean {
+    return this.#filter !== undefined || this.#rights !== undefined;
   }
 
   /** On a connection of several a task is its maker's alone; to others it does not exist. */

@@ -23,6 +23,8 @@ export interface LineOwner {
   readonly clock: Clock;
   /** Whether answers differ per caller, so that none may be kept for others. */
   readonly differs: boolean;
+  /** A list of the server has changed, or may have. @param method the notification's, undefined when any may have */
+  listChanged(line: Line, method: string | undefined): void;
   /** A server asked its client something; `auto` isolation remembers. */
   asked(): void;
   retry(exchange: Exchange, lost: Connection, fault: Fault): void;
@@ -72,6 +74,7 @@ export class Line {
       exclusive,
       sessions: this.#sessions,
       heard: (message) => this.notification(message, undefined),
+      missed: () => owner.listChanged(this, undefined),
     });
   }
 
@@ -81,6 +84,10 @@ export class Line {
 
   get key(): string {
     return this.need.key;
+  }
+
+  get connected(): boolean {
+    return this.#connection !== undefined;
   }
 
   get idle(): boolean {
@@ -279,7 +286,8 @@ export class Line {
       case "notifications/elicitation/complete":
         return this.#questions.completed(message, exchange, this.exclusive);
       default:
-        if (exchange !== undefined && !isForAll(message)) return exchange.push(message.text);
+        if (isForAll(message)) this.#owner.listChanged(this, message.method);
+        else if (exchange !== undefined) return exchange.push(message.text);
         for (const session of this.#sessions) session.push(message.text);
         if (isForAll(message)) for (const listening of this.#hearing.listening) listening.push(message.text);
     }

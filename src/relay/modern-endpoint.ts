@@ -9,6 +9,8 @@ import { members, skipSpace } from "../protocol/json.ts";
 import { resultText } from "../protocol/errors.ts";
 import { levelRank } from "../protocol/log-levels.ts";
 import type { Message } from "../protocol/message.ts";
+import { missingTool } from "../policy/withheld.ts";
+import type { Missing } from "../policy/withheld.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Connection } from "../upstream/connection.ts";
 import { Dialogue } from "./dialogue.ts";
@@ -19,6 +21,8 @@ import { Listening } from "./listening.ts";
 import type { Parking } from "./parking.ts";
 import type { Switchboard } from "./switchboard.ts";
 
+const LISTS = new Set(["tools/list", "prompts/list", "resources/list", "resources/templates/list"]);
+
 export interface ModernDeps {
   readonly name: string;
   readonly switchboard: Switchboard;
@@ -26,7 +30,9 @@ export interface ModernDeps {
   readonly clock: Clock;
   /** Whether a call of a tool is allowed, and what changes its list; the same as for legacy clients. */
   allows(message: Message, caller: Caller): boolean | Promise<boolean>;
-  listHooks(): ExchangeHooks | undefined;
+  listHooks(method: string): ExchangeHooks | undefined;
+  /** The answer to a request for something that is not served here; undefined where it is. */
+  withheld(message: Message): Missing | undefined;
 }
 
 /** One request of a modern client. */
@@ -37,6 +43,8 @@ export interface ModernRequest {
   readonly reply: Reply;
   /** Called when the client has closed the stream before its answer. */
   onLeave(act: () => void): void;
+  /** What the client calls the tool, where that is not its name. */
+  readonly spelled?: string | undefined;
 }
 
 /** A URL's stateless side (MCP 2026-07-28): nothing here depends on an earlier request but sealed states. */
@@ -112,11 +120,14 @@ export class ModernEndpoint {
       if (typeof listening === "string") return refuse(asked, ErrorCode.invalidParams, listening, 200);
       return asked.onLeave(() => listening.close());
     }
+    const missing = this.#deps.withheld(message);
+    if (missing !== undefined) return refuse(asked, missing.code, missing.text, 200, missing.data);
     if (method !== "tools/call") return this.#continue(asked, legacy);
     const allowed = this.#deps.allows(message, caller);
     const decide = (yes: boolean): void => {
       if (yes) return this.#continue(asked, legacy);
-      refuse(asked, ErrorCode.invalidParams, `Unknown tool: ${message.stringParam("name") ?? ""}`, 200);
+      const { code, text } = missingTool(asked.spelled ?? message.stringParam("name") ?? "");
+      refuse(asked, code, text, 200);
     };
     if (typeof allowed === "boolean") decide(allowed);
     else void allowed.then(decide);
@@ -156,7 +167,7 @@ export class ModernEndpoint {
     const deps: DialogueDeps = { parking, clock, endpoint, authenticated: caller.principal.kind !== "anonymous" };
     const dialogue = new Dialogue(message, envelope, caller, reply, deps);
     asked.onLeave(() => dialogue.left(reply));
-    const hooks = message.method === "tools/list" ? this.#deps.listHooks() : undefined;
+    const hooks = LISTS.has(message.method ?? "") ? this.#deps.listHooks(message.method ?? "") : undefined;
     switchboard.relay({
       message,
       caller,
@@ -168,8 +179,8 @@ export class ModernEndpoint {
   }
 }
 
-function refuse({ message, reply }: ModernRequest, code: number, text: string, status: number): void {
-  reply.finish(errorText(message.id ?? "null", code, text), status);
+function refuse({ message, reply }: ModernRequest, code: number, text: string, status: number, data?: object): void {
+  reply.finish(errorText(message.id ?? "null", code, text, data), status);
 }
 
 /** Raw answers by key. */

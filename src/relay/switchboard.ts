@@ -4,7 +4,8 @@ import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Connection, ConnectionListener } from "../upstream/connection.ts";
-import { readTools } from "../upstream/catalogue.ts";
+import { LISTS, LIST_KINDS, readTools } from "../upstream/catalogue.ts";
+import type { ListKind } from "../upstream/catalogue.ts";
 import { Fault } from "../upstream/fault.ts";
 import type { Introduction } from "../upstream/greeting.ts";
 import { Upstream } from "../upstream/upstream.ts";
@@ -17,7 +18,7 @@ import type { ExchangeHooks } from "./exchange.ts";
 import { Line } from "./line.ts";
 import type { Description, LineOwner } from "./line.ts";
 import { carriedHeaders, leasedDeclaration, ownDeclaration, ownerOf, sharedNeed } from "./need.ts";
-import type { Identity } from "./need.ts";
+import type { Carried, Identity } from "./need.ts";
 import type { Session } from "./session.ts";
 
 /** Keys of connections beside one on which a call of somebody else waits for its client. */
@@ -49,6 +50,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
   /** The line each session used last: a header that changes moves it to another one. */
   readonly #latest = new WeakMap<Session, Line>();
   readonly #leases = new Set<string>();
+  readonly #watchers = new Set<(changed: readonly ListKind[]) => void>();
   #hasAsked = false;
   #inFlight = 0;
   #quiet: (() => void)[] = [];
@@ -188,6 +190,34 @@ export class Switchboard implements UpstreamListener, LineOwner {
     this.#lines.get(key)?.ready(connection, again);
   }
 
+  learned(changed: readonly ListKind[]): void {
+    for (const hear of this.#watchers) hear(changed);
+  }
+
+  /** Hears which lists are not as they were, whenever the catalogue was read. @returns ends that */
+  watch(hear: (changed: readonly ListKind[]) => void): () => void {
+    this.#watchers.add(hear);
+    return () => this.#watchers.delete(hear);
+  }
+
+  listChanged(line: Line, method: string | undefined): void {
+    if (method === undefined || method === "notifications/tools/list_changed") this.upstream.toolHeaders.forget();
+    if (line !== this.#shared) return;
+    const list = method?.split("/")[1];
+    this.upstream.listsChanged(
+      method === undefined ? undefined : LIST_KINDS.filter((kind) => LISTS[kind].capability === list),
+    );
+  }
+
+  /**
+   * The key of the connection that calls of this caller use, and whether it is there or must be because nobody else's
+   * can stand for it: it carries headers of this caller.
+   */
+  connectionOf(caller: Caller, session: Session | undefined): { key: string; ready: boolean; carries: boolean } {
+    const { key, carried } = this.#keyOf(caller, session, undefined);
+    return { key, ready: this.upstream.current(key) !== undefined, carries: carried !== undefined };
+  }
+
   asked(): void {
     this.#hasAsked = true;
   }
@@ -319,10 +349,8 @@ export class Switchboard implements UpstreamListener, LineOwner {
       session?.join(this.#always);
       return this.#always;
     }
-    const leased = dialogue !== undefined && this.config.isolation === "session";
-    const owner = leased ? { key: this.#leaseFor(dialogue), exclusive: false } : ownerOf(this.config, caller, session);
-    const carried = this.#takesHeaders ? carriedHeaders(this.config, caller) : undefined;
-    let key = carried === undefined ? owner.key : `${owner.key} ${carried.key}`;
+    const { owner, carried, leased, key: ordinary } = this.#keyOf(caller, session, dialogue);
+    let key = ordinary;
     let line = this.#lines.get(key);
     if (!quiet && line?.exclusive === undefined && line?.waitsForAnother(caller) === true) {
       key = `${BESIDE} ${caller.principal.id} ${key}`;
@@ -331,7 +359,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
     if (line === undefined) {
       // A process that is only kept warm must not cost somebody else his place.
       if (this.upstream.atCapacity) this.#makeRoom();
-      line = this.#makeLine(key, owner.exclusive ? session : undefined, carried, leased ? dialogue : undefined);
+      line = this.#makeLine(key, owner.exclusive ? session : undefined, carried, leased);
       this.#lines.set(key, line);
     }
     if (session !== undefined && !key.startsWith(BESIDE)) {
@@ -339,6 +367,23 @@ export class Switchboard implements UpstreamListener, LineOwner {
       this.#latest.set(session, line);
     }
     return line;
+  }
+
+  #keyOf(
+    caller: Caller,
+    session: Session | undefined,
+    dialogue: Dialogue | undefined,
+  ): {
+    readonly key: string;
+    readonly owner: ReturnType<typeof ownerOf>;
+    readonly carried: Carried | undefined;
+    readonly leased: Dialogue | undefined;
+  } {
+    const leased = this.config.isolation === "session" ? dialogue : undefined;
+    const owner =
+      leased === undefined ? ownerOf(this.config, caller, session) : { key: this.#leaseFor(leased), exclusive: false };
+    const carried = this.#takesHeaders ? carriedHeaders(this.config, caller) : undefined;
+    return { key: carried === undefined ? owner.key : `${owner.key} ${carried.key}`, owner, carried, leased };
   }
 
   /** A connection for one call, out of those that calls of the same principal with the same capabilities have used. */
@@ -358,7 +403,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
   #makeLine(
     key: string,
     exclusive: Session | undefined,
-    carried: ReturnType<typeof carriedHeaders>,
+    carried: Carried | undefined,
     leased: Dialogue | undefined,
   ): Line {
     const shared = sharedNeed(this.config, this.#identity);

@@ -3,8 +3,8 @@ import { nearest } from "../config/nearest.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Backoff } from "./backoff.ts";
-import { readCatalogue } from "./catalogue.ts";
-import type { Catalogue } from "./catalogue.ts";
+import { LISTS, LIST_KINDS, catalogueOf, readCatalogue, readList } from "./catalogue.ts";
+import type { Catalogue, List, ListKind } from "./catalogue.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionListener } from "./connection.ts";
 import { Fault } from "./fault.ts";
@@ -31,6 +31,8 @@ export interface UpstreamListener {
   attach(connection: Connection, key: string): ConnectionListener;
   /** The connection has said hello; `again` when it takes the place of one that was lost. */
   ready(connection: Connection, key: string, again: boolean): void;
+  /** The catalogue was read. @param changed lists that are not as they were, or that could not be had for a while */
+  learned(changed: readonly ListKind[]): void;
 }
 
 export interface UpstreamDeps {
@@ -67,6 +69,11 @@ export class Upstream {
   #stopSweep: (() => void) | undefined;
   /** `again`: the lists changed while they were being read. */
   #reading: "no" | "once" | "again" = "no";
+  #read: Promise<void> = Promise.resolve();
+  /** The server was away since its lists were read. */
+  #returned = false;
+  /** Lists that the server says have changed, and that are being read. */
+  readonly #announced = new Set<ListKind>();
 
   constructor(config: ServerConfig, shared: Need, listener: UpstreamListener, deps: UpstreamDeps) {
     this.config = config;
@@ -199,8 +206,6 @@ export class Upstream {
           const relay = this.#listener.attach(connection, need.key);
           const opened = connection.open(need.declaration, {
             outside: (message) => {
-              if (message.method === "notifications/tools/list_changed") this.toolHeaders.forget();
-              if (shared && message.method?.endsWith("/list_changed") === true) this.#refresh(connection);
               relay.outside(message);
             },
             closed: (fault) => {
@@ -218,8 +223,11 @@ export class Upstream {
         ready: (connection, again) => {
           this.#introduction = connection.introduction;
           log.debug({ server, shared, protocolVersion: connection.introduction.protocolVersion }, "connection open");
+          if (shared) {
+            this.#returned ||= again;
+            this.#refresh(connection);
+          }
           this.#listener.ready(connection, need.key, again);
-          if (shared) this.#refresh(connection);
         },
         failed: (fault, retryMs) => {
           log.warn(
@@ -241,6 +249,40 @@ export class Upstream {
     );
   }
 
+  /**
+   * One list as the shared connection sees it: what is known, where the server says when it changes, else what it says now.
+   * @throws Fault when the server is not there or does not list
+   */
+  async list(kind: ListKind): Promise<List> {
+    // One that was let go to make room is not started again only to be looked at.
+    if (this.#catalogue !== undefined && !this.#slots.has("")) return this.#catalogue.lists[kind];
+    const connection = await this.acquire(this.#shared);
+    while (this.#reading !== "no") await this.#read;
+    const known = this.#catalogue;
+    if (known !== undefined && (announces(connection, kind) || !offers(connection, kind))) return known.lists[kind];
+    const visit = kind === "tools" ? (tool: string): void => void this.toolHeaders.learn(tool) : undefined;
+    const list = await readList(connection, kind, visit);
+    // Of two readings at once the whole one is the better one.
+    if (known !== undefined && known === this.#catalogue) {
+      this.#catalogue = catalogueOf({ ...known.lists, [kind]: list });
+    }
+    return list;
+  }
+
+  /** A list of the server has changed, as its shared connection says. @param announced undefined: any may have */
+  listsChanged(announced: readonly ListKind[] = LIST_KINDS): void {
+    for (const kind of announced) this.#announced.add(kind);
+    const connection = this.current("");
+    if (connection !== undefined) this.#refresh(connection);
+  }
+
+  /** Reads the lists once more, or waits for a reading that is under way. */
+  async readAgain(): Promise<void> {
+    const connection = await this.acquire(this.#shared);
+    if (this.#reading === "no") this.#refresh(connection);
+    while (this.#reading !== "no") await this.#read;
+  }
+
   /** Lists what the server offers: for the log, for warnings, and for what answers without asking it. */
   #refresh(connection: Connection): void {
     // Servers announce each change of a list by itself, dozens at once when they start.
@@ -254,9 +296,10 @@ export class Upstream {
       (catalogue) => this.#learned(catalogue),
       (error: unknown) => {
         log.warn({ server: this.config.displayName, error: String(error) }, "the server's lists could not be read");
+        this.#tell([]);
       },
     );
-    void done.then(() => {
+    this.#read = done.then(() => {
       const again = this.#reading === "again" && !connection.closed;
       this.#reading = "no";
       if (again) this.#refresh(connection);
@@ -268,6 +311,14 @@ export class Upstream {
     const { displayName: server } = this.config;
     const before = this.#catalogue;
     this.#catalogue = catalogue;
+    const anew = this.#returned;
+    this.#returned = false;
+    const changed = LIST_KINDS.filter((kind) => {
+      const [now, then] = [catalogue.lists[kind], before?.lists[kind]];
+      if (anew || then === undefined) return now.size > 0 || (then?.size ?? 0) > 0;
+      return !sameList(now, then);
+    });
+    this.#tell(changed);
     for (const tool of catalogue.tools) {
       if (before?.tools.has(tool) !== true) log.info({}, `<${server}> Adding tool ${tool}`);
     }
@@ -281,6 +332,12 @@ export class Upstream {
     }
   }
 
+  #tell(changed: readonly ListKind[]): void {
+    const all = LIST_KINDS.filter((kind) => changed.includes(kind) || this.#announced.has(kind));
+    this.#announced.clear();
+    this.#listener.learned(all);
+  }
+
   #openConnections(): number {
     let open = 0;
     for (const slot of this.#slots.values()) if (slot.current !== undefined) open++;
@@ -291,4 +348,29 @@ export class Upstream {
     const now = this.#deps.clock.now();
     for (const slot of this.#slots.values()) slot.current?.sweep(now);
   }
+}
+
+function offers(connection: Connection, kind: ListKind): boolean {
+  return connection.introduction.capabilities[LISTS[kind].capability] !== undefined;
+}
+
+/** Whether the server promised to say when a list changes. */
+function announces(connection: Connection, kind: ListKind): boolean {
+  const capability = connection.introduction.capabilities[LISTS[kind].capability];
+  return (
+    typeof capability === "object" &&
+    capability !== null &&
+    "listChanged" in capability &&
+    capability.listChanged === true
+  );
+}
+
+function sameList(a: List, b: List): boolean {
+  if (a.size !== b.size) return false;
+  const other = b.entries();
+  for (const [name, element] of a) {
+    const [otherName, otherElement] = other.next().value ?? [];
+    if (name !== otherName || element !== otherElement) return false;
+  }
+  return true;
 }
