@@ -78,10 +78,7 @@ export class Introductions {
     }
     const known = switchboard.upstream.introduction;
     if (known !== undefined) return known;
-    await patience.within(
-      "connection",
-      switchboard.comesUp().then((up) => up || undefined),
-    );
+    await patience.connected(switchboard);
     return switchboard.upstream.introduction;
   }
 }

@@ -1,4 +1,5 @@
 import type { Clock } from "../../telemetry/clock.ts";
+import type { Switchboard } from "../switchboard.ts";
 
 /** How long what several servers say together waits for one of them. */
 const DEADLINE_MS = 3_000;
@@ -15,6 +16,12 @@ export class Patience {
 
   constructor(clock: Clock) {
     this.#clock = clock;
+  }
+
+  /** Waits for a server to be there. */
+  async connected(switchboard: Switchboard): Promise<boolean> {
+    const up = switchboard.comesUp().then((is) => (is ? true : Promise.reject(new Error("it did not come up"))));
+    return (await this.within("connection", up)) === true;
   }
 
   /**
