@@ -4,7 +4,7 @@ import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Connection, ConnectionListener } from "../upstream/connection.ts";
-import { LISTS, LIST_KINDS, readTools } from "../upstream/catalogue.ts";
+import { readTools } from "../upstream/catalogue.ts";
 import type { ListKind } from "../upstream/catalogue.ts";
 import { Fault } from "../upstream/fault.ts";
 import type { Introduction } from "../upstream/greeting.ts";
@@ -203,10 +203,8 @@ export class Switchboard implements UpstreamListener, LineOwner {
   listChanged(line: Line, method: string | undefined): void {
     if (method === undefined || method === "notifications/tools/list_changed") this.upstream.toolHeaders.forget();
     if (line !== this.#shared) return;
-    const list = method?.split("/")[1];
-    this.upstream.listsChanged(
-      method === undefined ? undefined : LIST_KINDS.filter((kind) => LISTS[kind].capability === list),
-    );
+    const capability = method?.split("/")[1];
+    this.upstream.listsChanged(capability === undefined ? undefined : [capability]);
   }
 
   /**

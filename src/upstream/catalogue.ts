@@ -39,28 +39,6 @@ const MAX_PAGES = 100;
 const NOTHING: List = new Map();
 
 /**
- * Lists tools, prompts, resources and templates of a server, all pages, as far as it has them.
- * @param visit sees the raw text of each tool
- * @throws Fault when it does not list its tools
- */
-export async function readCatalogue(connection: Connection, visit?: (tool: string) => void): Promise<Catalogue> {
-  // What fails beside the tools must not take them away.
-  const beside = (kind: ListKind): Promise<List> => readList(connection, kind).catch(() => NOTHING);
-  const [tools, prompts, resources, resourceTemplates] = await Promise.all([
-    readList(connection, "tools", visit),
-    beside("prompts"),
-    beside("resources"),
-    beside("resourceTemplates"),
-  ]);
-  return catalogueOf({ tools, prompts, resources, resourceTemplates });
-}
-
-export function catalogueOf(lists: Catalogue["lists"]): Catalogue {
-  const { tools, prompts, resources } = lists;
-  return { tools: keysOf(tools), prompts: keysOf(prompts), resources: keysOf(resources), lists };
-}
-
-/**
  * One list of a server as one connection sees it now; empty where the server has none.
  * @throws Fault when it answers with an error
  */
@@ -115,8 +93,4 @@ export function elementsOf(result: string, kind: ListKind): string[] {
 export function nameOf(element: string, key: string): string | undefined {
   const span = find(element, skipSpace(element, 0), key);
   return span === undefined ? undefined : stringAt(element, span);
-}
-
-function keysOf(list: List): ReadonlySet<string> {
-  return new Set(list.keys());
 }

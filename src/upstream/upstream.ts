@@ -3,11 +3,11 @@ import { nearest } from "../config/nearest.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Backoff } from "./backoff.ts";
-import { LISTS, LIST_KINDS, catalogueOf, readCatalogue, readList } from "./catalogue.ts";
 import type { Catalogue, List, ListKind } from "./catalogue.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionListener } from "./connection.ts";
 import { Fault } from "./fault.ts";
+import { Listings } from "./listings.ts";
 import type { Declaration, EraMemory, Introduction } from "./greeting.ts";
 import { Slot } from "./slot.ts";
 import type { SlotState } from "./slot.ts";
@@ -65,15 +65,8 @@ export class Upstream {
   readonly toolHeaders: ToolHeaders;
   readonly #memory: EraMemory;
   #introduction: Introduction | undefined;
-  #catalogue: Catalogue | undefined;
+  readonly #listings: Listings;
   #stopSweep: (() => void) | undefined;
-  /** `again`: the lists changed while they were being read. */
-  #reading: "no" | "once" | "again" = "no";
-  #read: Promise<void> = Promise.resolve();
-  /** The server was away since its lists were read. */
-  #returned = false;
-  /** Lists that the server says have changed, and that are being read. */
-  readonly #announced = new Set<ListKind>();
 
   constructor(config: ServerConfig, shared: Need, listener: UpstreamListener, deps: UpstreamDeps) {
     this.config = config;
@@ -82,6 +75,13 @@ export class Upstream {
     this.#deps = deps;
     // HTTP+SSE is older than the stateless era.
     this.#memory = { era: config.target.kind === "sse" ? "legacy" : undefined };
+    this.#listings = new Listings({
+      visit: (tool) => void this.toolHeaders.learn(tool),
+      tools: (now, before) => this.#toolsKnown(now, before),
+      learned: (changed) => listener.learned(changed),
+      failed: (error) =>
+        deps.log.warn({ server: config.displayName, error: String(error) }, "the server's lists could not be read"),
+    });
     this.toolHeaders = new ToolHeaders((tool, why) => {
       const server = config.displayName;
       if (config.target.kind === "stdio") return;
@@ -95,7 +95,7 @@ export class Upstream {
   }
 
   get catalogue(): Catalogue | undefined {
-    return this.#catalogue;
+    return this.#listings.catalogue;
   }
 
   get status(): UpstreamStatus {
@@ -106,7 +106,7 @@ export class Upstream {
       retryAt: shared?.retryAt,
       restarts: shared?.restarts ?? 0,
       connections: this.#openConnections(),
-      catalogue: this.#catalogue,
+      catalogue: this.#listings.catalogue,
     };
   }
 
@@ -224,8 +224,7 @@ export class Upstream {
           this.#introduction = connection.introduction;
           log.debug({ server, shared, protocolVersion: connection.introduction.protocolVersion }, "connection open");
           if (shared) {
-            this.#returned ||= again;
-            this.#refresh(connection);
+            this.#listings.refresh(connection, again);
           }
           this.#listener.ready(connection, need.key, again);
         },
@@ -254,88 +253,39 @@ export class Upstream {
    * @throws Fault when the server is not there or does not list
    */
   async list(kind: ListKind): Promise<List> {
+    const { catalogue } = this;
     // One that was let go to make room is not started again only to be looked at.
-    if (this.#catalogue !== undefined && !this.#slots.has("")) return this.#catalogue.lists[kind];
-    const connection = await this.acquire(this.#shared);
-    while (this.#reading !== "no") await this.#read;
-    const known = this.#catalogue;
-    if (known !== undefined && (announces(connection, kind) || !offers(connection, kind))) return known.lists[kind];
-    const visit = kind === "tools" ? (tool: string): void => void this.toolHeaders.learn(tool) : undefined;
-    const list = await readList(connection, kind, visit);
-    // Of two readings at once the whole one is the better one.
-    if (known !== undefined && known === this.#catalogue) {
-      this.#catalogue = catalogueOf({ ...known.lists, [kind]: list });
-    }
-    return list;
+    if (catalogue !== undefined && !this.#slots.has("")) return catalogue.lists[kind];
+    return await this.#listings.list(await this.acquire(this.#shared), kind);
   }
 
-  /** A list of the server has changed, as its shared connection says. @param announced undefined: any may have */
-  listsChanged(announced: readonly ListKind[] = LIST_KINDS): void {
-    for (const kind of announced) this.#announced.add(kind);
+  /** Lists of the server have changed, as its shared connection says. @param capabilities undefined: any may have */
+  listsChanged(capabilities?: readonly string[]): void {
     const connection = this.current("");
-    if (connection !== undefined) this.#refresh(connection);
+    if (connection !== undefined) this.#listings.refresh(connection, true, capabilities);
   }
 
-  /** Reads the lists once more, or waits for a reading that is under way. */
-  async readAgain(): Promise<void> {
+  /** Reads the list of tools once more. @throws Fault when the server is not there */
+  async readToolsAgain(): Promise<void> {
     const connection = await this.acquire(this.#shared);
-    if (this.#reading === "no") this.#refresh(connection);
-    while (this.#reading !== "no") await this.#read;
+    this.#listings.refresh(connection, false, ["tools"]);
+    await this.#listings.settled("tools");
   }
 
-  /** Lists what the server offers: for the log, for warnings, and for what answers without asking it. */
-  #refresh(connection: Connection): void {
-    // Servers announce each change of a list by itself, dozens at once when they start.
-    if (this.#reading !== "no") {
-      this.#reading = "again";
-      return;
-    }
-    this.#reading = "once";
-    const { log } = this.#deps;
-    const done = readCatalogue(connection, (tool) => void this.toolHeaders.learn(tool)).then(
-      (catalogue) => this.#learned(catalogue),
-      (error: unknown) => {
-        log.warn({ server: this.config.displayName, error: String(error) }, "the server's lists could not be read");
-        this.#tell([]);
-      },
-    );
-    this.#read = done.then(() => {
-      const again = this.#reading === "again" && !connection.closed;
-      this.#reading = "no";
-      if (again) this.#refresh(connection);
-    });
-  }
-
-  #learned(catalogue: Catalogue): void {
+  #toolsKnown(now: Catalogue, before: Catalogue | undefined): void {
     const { log } = this.#deps;
     const { displayName: server } = this.config;
-    const before = this.#catalogue;
-    this.#catalogue = catalogue;
-    const anew = this.#returned;
-    this.#returned = false;
-    const changed = LIST_KINDS.filter((kind) => {
-      const [now, then] = [catalogue.lists[kind], before?.lists[kind]];
-      if (anew || then === undefined) return now.size > 0 || (then?.size ?? 0) > 0;
-      return !sameList(now, then);
-    });
-    this.#tell(changed);
-    for (const tool of catalogue.tools) {
+    for (const tool of now.tools) {
       if (before?.tools.has(tool) !== true) log.info({}, `<${server}> Adding tool ${tool}`);
     }
     if (before !== undefined) return;
-    log.info({ server, tools: catalogue.tools.size }, "upstream ready");
+    log.info({ server, tools: now.tools.size }, "upstream ready");
     for (const name of this.config.toolFilter?.names ?? []) {
-      if (catalogue.tools.has(name)) continue;
-      const known = nearest(name, [...catalogue.tools]);
+      if (now.tools.has(name)) continue;
+      const known = nearest(name, [...now.tools]);
       const hint = known === undefined ? "" : `; did you mean "${known}"?`;
       log.warn({ server }, `toolFilter.list: "${name}" matches no tool of ${server}${hint}`);
     }
-  }
-
-  #tell(changed: readonly ListKind[]): void {
-    const all = LIST_KINDS.filter((kind) => changed.includes(kind) || this.#announced.has(kind));
-    this.#announced.clear();
-    this.#listener.learned(all);
   }
 
   #openConnections(): number {
@@ -348,29 +298,4 @@ export class Upstream {
     const now = this.#deps.clock.now();
     for (const slot of this.#slots.values()) slot.current?.sweep(now);
   }
-}
-
-function offers(connection: Connection, kind: ListKind): boolean {
-  return connection.introduction.capabilities[LISTS[kind].capability] !== undefined;
-}
-
-/** Whether the server promised to say when a list changes. */
-function announces(connection: Connection, kind: ListKind): boolean {
-  const capability = connection.introduction.capabilities[LISTS[kind].capability];
-  return (
-    typeof capability === "object" &&
-    capability !== null &&
-    "listChanged" in capability &&
-    capability.listChanged === true
-  );
-}
-
-function sameList(a: List, b: List): boolean {
-  if (a.size !== b.size) return false;
-  const other = b.entries();
-  for (const [name, element] of a) {
-    const [otherName, otherElement] = other.next().value ?? [];
-    if (name !== otherName || element !== otherElement) return false;
-  }
-  return true;
 }

@@ -46,7 +46,7 @@ export class Routes {
     if (catalogueOf(owner) === undefined) return route(message, span, presumed);
     // Lists change without notice.
     return this.#patience(owner)
-      .within("tools/list", owner.endpoint.switchboard.upstream.readAgain())
+      .within("tools/list", owner.endpoint.switchboard.upstream.readToolsAgain())
       .then(() => {
         const again = this.#meant(this.#roster().tools, text, principal);
         if (again !== "unknown") return again === undefined ? undefined : route(message, span, again);
