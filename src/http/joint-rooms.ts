@@ -3,7 +3,7 @@ import type { Gate } from "../auth/gate.ts";
 import { JointGate } from "../auth/joint-gate.ts";
 import type { Config, GroupConfig } from "../config/config.ts";
 import { EVERYTHING, groupAudience } from "../oauth/resources.ts";
-import { Rights } from "../policy/rights.ts";
+import { Rights, mayHear } from "../policy/rights.ts";
 import { AggregateEndpoint } from "../relay/aggregate/aggregate-endpoint.ts";
 import type { AggregatePlan } from "../relay/aggregate/aggregate-endpoint.ts";
 import type { Member } from "../relay/aggregate/member.ts";
@@ -22,7 +22,7 @@ export interface JointRoom {
 
 export type JointDeps = Pick<RoomDeps, "access" | "log" | "clock" | "parking"> & {
   /** The sessions of an endpoint that are in memory. */
-  sessionsOf(endpoint: string): Iterable<Session>;
+  readonly sessionsOf: (endpoint: string) => Iterable<Session>;
   /** Everything is for the one client of this process. */
   readonly own: boolean;
 };
@@ -94,8 +94,8 @@ function makeMembers(
   const members: Member[] = [];
   for (const { endpoint, gate } of rooms) {
     const server = endpoint.config;
-    const rights =
-      group?.tools === undefined ? undefined : new Rights({ allowed: group.tools, denied: [] }).of(server.name);
+    const all = group?.tools === undefined ? undefined : new Rights({ allowed: group.tools, denied: [] });
+    const rights = all?.of(server.name);
     if (rights?.any === false) continue;
     let name = server.displayName;
     for (let n = 2; taken.has(name); n++) name = `${server.displayName}-${n}`;
@@ -106,6 +106,7 @@ function makeMembers(
       displayName: server.displayName,
       prefix: server.prefix ?? (bare ? "" : name),
       endpoint: new ServerEndpoint(server, endpoint.switchboard, deps.parking, place),
+      hears: (method) => mayHear(all, server.name, method),
       // A group with options of its own lets its callers have all of it.
       reaches: (principal) => deps.own || group?.options !== undefined || gate.open || gate.knows(principal),
     });

@@ -116,7 +116,8 @@ export class ServerEndpoint implements Endpoint {
   ): Exchange | undefined {
     const missing = this.whole ? undefined : withheld(message, false);
     if (missing !== undefined) {
-      return void reply.finish(errorText(message.id ?? "null", missing.code, missing.text, missing.data));
+      reply.finish(errorText(message.id ?? "null", missing.code, missing.text, missing.data));
+      return undefined;
     }
     switch (message.method) {
       case "tools/call":

@@ -4,7 +4,7 @@ import type { Connection } from "./connection.ts";
 
 export interface ListingsDeps {
   /** Sees the raw text of each tool. */
-  visit(tool: string): void;
+  readonly visit: (tool: string) => void;
   /** The tools have been read. @param before undefined the first time */
   tools(now: Catalogue, before: Catalogue | undefined): void;
   /** Lists were read. @param changed those that are not as they were, or that could not be had for a while */

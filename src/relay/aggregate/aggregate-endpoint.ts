@@ -286,8 +286,7 @@ export class AggregateEndpoint implements Endpoint {
     const branch = session.addBranch(member.name, switchboard.givesOwnChild(session.client), (text) =>
       this.#said(session, member, text),
     );
-    branch.logRank = -1;
-    if (session.logRank !== -1) this.#passLevel(session.logRank, member, branch, caller);
+    if (session.logRank !== -1) void this.#passLevel(session.logRank, member, branch, caller);
     return branch;
   }
 
@@ -299,6 +298,7 @@ export class AggregateEndpoint implements Endpoint {
     if (message.method?.endsWith("/list_changed") === true) {
       return session.branch(member.name)?.hearsItself === true ? text : undefined;
     }
+    if (!member.hears(message.method)) return undefined;
     const span = message.method === "notifications/resources/updated" ? message.param("uri") : undefined;
     if (span === undefined) return text;
     const uri = stringAt(message.text, span) ?? "";

@@ -14,6 +14,8 @@ export interface Member extends Named {
   readonly endpoint: ServerEndpoint;
   /** Whether somebody who was let in may use this server. */
   reaches(principal: Principal): boolean;
+  /** Whether a notification of the server is for clients here. */
+  hears(method: string | undefined): boolean;
 }
 
 /** On whose behalf something is asked of a member. */
