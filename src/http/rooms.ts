@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
+import { AnyGate } from "../auth/any-gate.ts";
+import type { ApiKeys } from "../auth/api-keys.ts";
 import { TokenGate } from "../auth/bearer.ts";
 import type { Gate } from "../auth/gate.ts";
 import { OAuthGate } from "../auth/oauth-gate.ts";
@@ -28,6 +30,7 @@ export interface RoomDeps {
   readonly watchdog: Watchdog;
   /** The tokens of those who logged in; undefined where there is no login. */
   readonly access: AccessTokens | undefined;
+  readonly keys: ApiKeys;
   readonly parking: Parking<Dialogue>;
   /** A server with `panicIfInvalid` cannot be started. */
   readonly onPanic: (server: string, reason: string) => void;
@@ -91,17 +94,14 @@ function sameConnections(a: ServerConfig, b: ServerConfig, before: Config, after
   return isDeepStrictEqual(linked(a, before), linked(b, after));
 }
 
-/**
- * What the configuration protects by means that do not exist yet stays shut: a server that was meant to be behind API
- * keys must never be found open.
- */
-function gateOf(server: ServerConfig, config: Config, { access, log }: RoomDeps): Gate {
-  const { authTokens, oauth, name, displayName } = server;
-  const tokens = authTokens === undefined ? undefined : new TokenGate(authTokens);
-  if (oauth === true && access !== undefined) return new OAuthGate(tokens, access, serverAudience(name));
-  if (tokens !== undefined) return tokens;
-  if (oauth !== true && config.apiKeys === undefined && config.apiKeysFile === undefined)
-    return new TokenGate(undefined);
-  log.warn({ server: displayName }, "this version has no API keys: nobody can use this server. Give it authTokens");
-  return new TokenGate([]);
+/** What stands in front of a server: its own tokens, API keys and a login, each beside the others. */
+function gateOf(server: ServerConfig, config: Config, { access, keys }: RoomDeps): Gate {
+  const { authTokens, oauth, name } = server;
+  const withKeys = config.apiKeys !== undefined || config.apiKeysFile !== undefined;
+  const secrets: Gate[] = [...(authTokens === undefined ? [] : [new TokenGate(authTokens)]), ...(withKeys ? [keys] : [])];
+  const [first, second] = secrets;
+  const either = first === undefined || second === undefined ? first : new AnyGate(secrets);
+  if (oauth === true && access !== undefined) return new OAuthGate(either, access, serverAudience(name));
+  // A login that is configured and not there must leave nothing open.
+  return either ?? new TokenGate(oauth === true ? [] : undefined);
 }
