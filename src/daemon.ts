@@ -23,11 +23,13 @@ import type { AuthorizationServer } from "./oauth/authorization-server.ts";
 import { PublicUrls } from "./oauth/public-urls.ts";
 import type { Principal } from "./policy/principal.ts";
 import type { Dialogue } from "./relay/dialogue.ts";
+import { RequestLimits } from "./policy/limits.ts";
 import { Parking } from "./relay/parking.ts";
 import { Sessions } from "./relay/sessions.ts";
 import type { Switchboard } from "./relay/switchboard.ts";
 import { Sealer } from "./store/sealer.ts";
 import type { SealingKeys } from "./store/sealing-key.ts";
+import { AuditFile } from "./telemetry/audit.ts";
 import type { Clock } from "./telemetry/clock.ts";
 import type { Log } from "./telemetry/log.ts";
 import { settleWhenIdle } from "./telemetry/settle.ts";
@@ -58,6 +60,8 @@ export class Daemon {
   readonly #replays: Replays;
   /** Users and API keys; their files are followed whether or not the configuration is. */
   readonly #directory: Directory;
+  readonly #limits: RequestLimits;
+  #audit: AuditFile | undefined;
   /** The open streams of HTTP+SSE; they live on when a reload replaces what serves them. */
   readonly #sseLines: SseLines = new Map();
   readonly #startedAt: number;
@@ -80,6 +84,7 @@ export class Daemon {
     this.#watchdog = new Watchdog({ log: (message) => log.warn({}, message) });
     this.#heartbeat = new Heartbeat(clock);
     this.#directory = new Directory({ clock, log });
+    this.#limits = new RequestLimits(config.limits);
     this.#parking = new Parking(new Sealer("request state", keys.keys), clock);
     this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config));
     this.#replays = new Replays({ events: config.replayEvents, bytes: config.replayBytes });
@@ -99,6 +104,7 @@ export class Daemon {
    */
   async start(): Promise<{ url: string }> {
     this.#directory.configure(this.#config);
+    this.#audit = this.#openAudit(this.#config);
     this.#login = await this.#openLogin(this.#config);
     this.#rooms = this.#makeRooms(this.#config, this.#login);
     this.#door = this.#makeDoor(this.#config, this.#rooms, this.#login);
@@ -138,6 +144,9 @@ export class Daemon {
       return moved ? await listener?.close() : undefined;
     }
     const change = this.#directory.configure(config);
+    const auditBefore = this.#audit;
+    if (config.auditFile !== before.auditFile) this.#audit = this.#openAudit(config);
+    this.#limits.replace(config.limits);
     const rooms = this.#makeRooms(config, login);
     const replaced = this.#rooms;
     const loginBefore = this.#login;
@@ -152,6 +161,7 @@ export class Daemon {
     await this.#replaceLogin(loginBefore, login);
     for (const [name, room] of rooms) this.#welcome(name, room, replaced.get(name));
     this.#accessChanged(change);
+    if (auditBefore !== this.#audit) auditBefore?.close();
     for (const [name, { endpoint }] of replaced) {
       if (rooms.get(name)?.endpoint.switchboard !== endpoint.switchboard) this.#retire(name, endpoint.switchboard);
     }
@@ -178,6 +188,11 @@ export class Daemon {
     await this.#listener?.close();
     await this.#watchdog.stop();
     await this.#login?.close();
+    this.#audit?.close();
+  }
+
+  #openAudit({ auditFile }: Config): AuditFile | undefined {
+    return auditFile === undefined ? undefined : new AuditFile(auditFile, this.#deps.clock, this.#deps.log);
   }
 
   /** The room of the login, with its pages and its state, is needed by few and would cost every start some time. */
@@ -246,6 +261,8 @@ export class Daemon {
     return makeRooms(config, this.#rooms, this.#config, {
       access: login?.grants,
       keys: this.#directory.keys,
+      audit: this.#audit,
+      limits: this.#limits,
       clock,
       random,
       log,

@@ -42,7 +42,8 @@ export class Accounts implements UserSource {
     const configured = this.#configured.get(name);
     if (this.#file === undefined) return configured;
     if (this.#file === "unread") return undefined;
-    const filed = this.#file.get(name) ?? (configured?.email && this.#file.get(configured.email)) ?? this.#file.fitting(name);
+    const filed =
+      this.#file.get(name) ?? (configured?.email && this.#file.get(configured.email)) ?? this.#file.fitting(name);
     if (filed === undefined || filed === "") return configured;
     // Nobody's own entry: a password in it would let in everybody who knows it, under any name.
     const own = this.#file.get(name) === filed ? filed.password : undefined;

@@ -50,7 +50,8 @@ export class ApiKeys implements Gate {
       }
     }
     // What is still open for a key that is gone hears nothing any more.
-    for (const [digest, { rights }] of before) if (!this.#known.has(digest)) rights.replace({ allowed: [], denied: [] });
+    for (const [digest, { rights }] of before)
+      if (!this.#known.has(digest)) rights.replace({ allowed: [], denied: [] });
     this.#ids = new Set([...this.#known.values()].map(({ principal }) => principal.id));
     this.#accepted.clear();
     return changed;

@@ -103,7 +103,8 @@ class WatchedFile<T> {
     this.#tell(said, entries === undefined);
     if (entries === undefined) return false;
     this.#entries = entries;
-    if (again && !always) this.#log.info({ file: this.path, entries: entries.size }, `the file of ${this.#what} was taken over`);
+    if (again && !always)
+      this.#log.info({ file: this.path, entries: entries.size }, `the file of ${this.#what} was taken over`);
     return true;
   }
 
@@ -111,7 +112,8 @@ class WatchedFile<T> {
     const text = said.join("\n");
     if (text === this.#said) return;
     this.#said = text;
-    const then = this.#entries === undefined ? "until it is there and whole, it lets nobody in" : "what it said before goes on";
+    const then =
+      this.#entries === undefined ? "until it is there and whole, it lets nobody in" : "what it said before goes on";
     for (const line of said) {
       if (broken) this.#log.error({ file: this.path }, `the file of ${this.#what} cannot be used: ${line}; ${then}`);
       else this.#log.warn({ file: this.path }, line);

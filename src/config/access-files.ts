@@ -61,8 +61,8 @@ function readChecked<S extends z.ZodType>(
   schema: S,
   map: "users" | "apiKeys",
 ): { data: z.infer<S> | undefined; problems: Problems } {
-  let document: Document | undefined;
-  const problems = new Problems(path, (at, what) => document?.locate(at.slice(1), what));
+  const read: { document?: Document } = {};
+  const problems = new Problems(path, (at, what) => read.document?.locate(at.slice(1), what));
   const text = readText(path, problems);
   const parsed = text === undefined ? undefined : Document.parse(text);
   if (parsed !== undefined && "errors" in parsed) {
@@ -72,7 +72,8 @@ function readChecked<S extends z.ZodType>(
     }
   }
   if (parsed === undefined || "errors" in parsed) return { data: undefined, problems };
-  document = parsed.document;
+  const { document } = parsed;
+  read.document = document;
   for (const { path: at, first, again } of document.duplicates()) {
     const message = `this stands here a second time (first at ${first.line}:${first.column}); the last one counts`;
     problems.warning([map, ...at], message, { place: again });
@@ -95,7 +96,10 @@ function readText(path: string, problems: Problems): string | undefined {
     else return readFileSync(path, "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    problems.error([], code === "ENOENT" ? "the file does not exist" : `the file cannot be read (${code ?? "unknown"})`);
+    problems.error(
+      [],
+      code === "ENOENT" ? "the file does not exist" : `the file cannot be read (${code ?? "unknown"})`,
+    );
   }
   return undefined;
 }

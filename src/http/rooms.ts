@@ -7,8 +7,13 @@ import { OAuthGate } from "../auth/oauth-gate.ts";
 import type { AccessTokens } from "../auth/oauth-gate.ts";
 import type { Config, ServerConfig } from "../config/config.ts";
 import { serverAudience } from "../oauth/resources.ts";
+import { limitsAnything } from "../policy/limits.ts";
+import type { RequestLimits } from "../policy/limits.ts";
 import { ServerEndpoint } from "../relay/endpoint.ts";
 import type { Dialogue } from "../relay/dialogue.ts";
+import type { OversightDeps } from "../relay/oversight.ts";
+import { AuditLog } from "../telemetry/audit.ts";
+import type { Audit } from "../telemetry/audit.ts";
 import type { Parking } from "../relay/parking.ts";
 import { Switchboard } from "../relay/switchboard.ts";
 import type { Clock } from "../telemetry/clock.ts";
@@ -32,6 +37,9 @@ export interface RoomDeps {
   readonly access: AccessTokens | undefined;
   readonly keys: ApiKeys;
   readonly parking: Parking<Dialogue>;
+  /** The file in which calls are kept; undefined: the log. */
+  readonly audit: Audit | undefined;
+  readonly limits: RequestLimits;
   /** A server with `panicIfInvalid` cannot be started. */
   readonly onPanic: (server: string, reason: string) => void;
 }
@@ -53,9 +61,23 @@ export function makeRooms(
       old !== undefined && previous !== undefined && sameConnections(old.switchboard.config, server, previous, config);
     const switchboard = kept ? old.switchboard : makeSwitchboard(server, config, deps);
     const gate = gateOf(server, config, deps);
-    rooms.set(server.name, { endpoint: new ServerEndpoint(server, switchboard, deps.parking), gate });
+    rooms.set(server.name, {
+      endpoint: new ServerEndpoint(server, switchboard, deps.parking, oversightOf(server, config, deps)),
+      gate,
+    });
   }
   return rooms;
+}
+
+/** Who called what is kept in the file, else in the log: there of everybody where requests are logged, else of those with a name. */
+function oversightOf(server: ServerConfig, config: Config, { clock, log, audit, limits }: RoomDeps): OversightDeps {
+  const inLog = server.logSilenced === true ? undefined : new AuditLog(log);
+  const limited =
+    limitsAnything(config.limits) ||
+    config.usersFile !== undefined ||
+    [...config.users.values()].some((user) => limitsAnything(user.limits));
+  const onlyNamed = audit === undefined && !server.logEnabled;
+  return { clock, audit: audit ?? inLog, onlyNamed, limits, limited };
 }
 
 function makeSwitchboard(server: ServerConfig, config: Config, deps: RoomDeps): Switchboard {
@@ -98,7 +120,10 @@ function sameConnections(a: ServerConfig, b: ServerConfig, before: Config, after
 function gateOf(server: ServerConfig, config: Config, { access, keys }: RoomDeps): Gate {
   const { authTokens, oauth, name } = server;
   const withKeys = config.apiKeys !== undefined || config.apiKeysFile !== undefined;
-  const secrets: Gate[] = [...(authTokens === undefined ? [] : [new TokenGate(authTokens)]), ...(withKeys ? [keys] : [])];
+  const secrets: Gate[] = [
+    ...(authTokens === undefined ? [] : [new TokenGate(authTokens)]),
+    ...(withKeys ? [keys] : []),
+  ];
   const [first, second] = secrets;
   const either = first === undefined || second === undefined ? first : new AnyGate(secrets);
   if (oauth === true && access !== undefined) return new OAuthGate(either, access, serverAudience(name));

@@ -25,7 +25,10 @@ export async function openAuthorizationServer(
   const plain = users.filter(([, { password }]) => password !== undefined && !isHash(password));
   if (plain.length > 0) {
     const names = plain.map(([name]) => name);
-    log.warn({ users: names }, "passwords stand in the configuration as they are; replace them: mcp-proxy hash-password");
+    log.warn(
+      { users: names },
+      "passwords stand in the configuration as they are; replace them: mcp-proxy hash-password",
+    );
   }
   const directory = config.persistenceDir;
   if (before?.state.directory === directory) return new AuthorizationServer(before.state, deps);

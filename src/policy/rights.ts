@@ -64,7 +64,11 @@ export function mayHear(rights: Rights | undefined, server: string, method: stri
   return method !== undefined && (ABOUT_CALLS.has(method) || (mine.any && ABOUT_TOOLS.has(method)));
 }
 
-const ABOUT_CALLS = new Set(["notifications/progress", "notifications/cancelled", "notifications/elicitation/complete"]);
+const ABOUT_CALLS = new Set([
+  "notifications/progress",
+  "notifications/cancelled",
+  "notifications/elicitation/complete",
+]);
 const ABOUT_TOOLS = new Set(["notifications/tools/list_changed", "notifications/tasks/status"]);
 
 function compile({ allowed, denied }: Rule, server: string): ServerRights {

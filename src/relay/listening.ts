@@ -166,7 +166,7 @@ export class Listening {
   #related(message: Message): void {
     if (this.#over || message.kind === "request") return;
     if (message.method !== "notifications/subscriptions/acknowledged") {
-      return mayHear(this.principal.rights, this.#source.name, message.method) ? this.#say(message) : undefined;
+      return this.#say(message);
     }
     this.#failures = 0;
     const { notifications } = message.parsedParams();
@@ -198,6 +198,9 @@ export class Listening {
   }
 
   #say(message: Message): void {
+    // It may have been agreed on when more was allowed.
+    const own = message.method === "notifications/subscriptions/acknowledged";
+    if (!own && !mayHear(this.principal.rights, this.#source.name, message.method)) return;
     const params = withSubscription(message.params === undefined ? undefined : message.slice(message.params), this.#id);
     const { params: at } = message;
     this.#reply.push(
