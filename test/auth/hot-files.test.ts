@@ -114,6 +114,7 @@ describe("users", () => {
     const { "bob@example.com": _, ...others } = users();
     replaceFile(USERS, others);
     await Promise.all([stream.ended(), sseStream.ended(), listening.ended(), call.ended()]);
+    await next("users was taken over");
     expect(call.texts.join()).not.toContain("held");
     expect(await status(token)).toBe(401);
     // Back again, he has to log in again.
