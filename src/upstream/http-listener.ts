@@ -4,6 +4,7 @@ import { discard } from "./http-body.ts";
 import { isEventStream } from "./http-exchange.ts";
 import type { HttpLink } from "./http-link.ts";
 import { messagesIn } from "./line-answer.ts";
+import { skippedLine } from "./line-noise.ts";
 import { readEvents, retryPause } from "./sse-events.ts";
 
 export interface ListenerDeps {
@@ -12,6 +13,8 @@ export interface ListenerDeps {
   readonly random: () => number;
   readonly maxMessageBytes: number;
   readonly message: (text: string) => void;
+  /** A message that was too long; how it began and ended. */
+  readonly oversized: (head: string, tail: string) => void;
   readonly noise: (line: string) => void;
 }
 
@@ -54,19 +57,19 @@ export class HttpListener {
       if (signal.aborted) return;
       let heard = false;
       if (response?.body && response.ok && isEventStream(response)) {
-        const end = await readEvents(response.body, maxMessageBytes, {
+        await readEvents(response.body, maxMessageBytes, {
           message: (data) => {
             heard = true;
             if (!signal.aborted) this.#deliver(data);
           },
+          oversized: () => (heard = true),
+          skipped: (head, tail, chars) => {
+            this.#deps.oversized(head, tail);
+            this.#deps.noise(skippedLine(chars, maxMessageBytes, head));
+          },
           id: (id) => (lastEventId = id),
           retry: (ms) => (retryMs = retryPause(ms)),
         });
-        if (end === "too large") {
-          // Taken up where it was left, it would bring the same message again.
-          lastEventId = "";
-          this.#deps.noise(`skipped a message of more than ${maxMessageBytes} bytes`);
-        }
       } else if (response !== undefined) {
         discard(response);
         // 405 says that there is no such stream; other refusals will not change by asking again.

@@ -341,6 +341,24 @@ describe("http wire", () => {
     });
   });
 
+  test("a notification that is too large costs itself, on the stream of a call and outside", async () => {
+    const large = `data: {"jsonrpc":"2.0","method":"n","params":"${"x".repeat(100_000)}"}\n\n`;
+    const [wire, seen] = await against(
+      ({ method, body }) => {
+        if (method === "GET") return events(large, `data: ${answer(5)}\n\n`);
+        return body.includes('"id":5') ? new Response(null, { status: 202 }) : events(large, `data: ${answer(1)}\n\n`);
+      },
+      { maxMessageBytes: 4096 },
+    );
+    ask(wire, 1);
+    await seen.answer(1);
+    ask(wire, 5);
+    wire.listen(true);
+    await seen.answer(5);
+    expect(seen.all("failed")).toEqual([]);
+    expect(seen.all("noise")).toHaveLength(2);
+  });
+
   describe("redirects", () => {
     test("do not take credentials to another server", async () => {
       const other = serve();
