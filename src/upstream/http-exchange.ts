@@ -1,6 +1,6 @@
 import type { Clock } from "../telemetry/clock.ts";
 import { Backoff } from "./backoff.ts";
-import type { Fault } from "./fault.ts";
+import { Fault } from "./fault.ts";
 import { discard, readStart, readText } from "./http-body.ts";
 import {
   answerIn,
@@ -38,6 +38,9 @@ const LINGER_MS = 1000;
 const RETRY_MS = 1000;
 /** Attempts in a row that brought nothing, before a stream is given up. */
 const MAX_FAILURES = 5;
+/** A server that nobody can reach for so long is gone, and the answer with it; who waits shall know soon. */
+const GONE_MS = 1_500;
+const GONE_RETRY_MS = 500;
 /** How a notification or a request of a server begins. */
 const NO_ANSWER = /^\s*\{\s*(?:"(?:jsonrpc|id)"\s*:\s*(?:"[^"\\]*"|\d+)\s*,\s*){0,2}"method"/;
 
@@ -132,9 +135,15 @@ export class HttpExchange {
 
   /** Reads the stream, and those that take it up, until the answer is there. */
   async #follow(first: Response): Promise<void> {
-    let stream: Response | undefined = first;
+    let stream: Response | "gone" | undefined = first;
+    let goneSince = Number.POSITIVE_INFINITY;
     for (let failures = 0; failures <= MAX_FAILURES; failures++) {
-      if (stream !== undefined) {
+      if (stream === "gone") {
+        const now = this.#deps.clock.now();
+        goneSince = Math.min(goneSince, now);
+        if (now - goneSince >= GONE_MS) break;
+      } else goneSince = Number.POSITIVE_INFINITY;
+      if (stream instanceof Response) {
         failures = 0;
         await this.#events(stream);
         if (this.#settled) return;
@@ -142,7 +151,8 @@ export class HttpExchange {
         if (this.#skipped) return this.tooLarge();
       }
       if (this.#lastEventId === "") break;
-      const pause = failures === 0 ? (this.#retryMs ?? RETRY_MS) : this.#backoff.next(0);
+      const pause =
+        stream === "gone" ? GONE_RETRY_MS : failures === 0 ? (this.#retryMs ?? RETRY_MS) : this.#backoff.next(0);
       await new Promise<void>((resolve) => this.#deps.clock.after(pause, resolve));
       if (this.#settled) return;
       const again = await this.#resume();
@@ -152,14 +162,14 @@ export class HttpExchange {
     this.#fail(networkFault(new Error("the stream ended before the answer")));
   }
 
-  /** @returns undefined when it is worth another attempt */
-  async #resume(): Promise<Response | "refused" | undefined> {
+  /** @returns undefined when it is worth another attempt, `gone` when nobody was there to be asked */
+  async #resume(): Promise<Response | "refused" | "gone" | undefined> {
     const { link } = this.#deps;
     const session = link.session;
     const headers = { "last-event-id": this.#lastEventId };
     const { signal } = this.#abort;
-    const response = await link.call({ method: "GET", accept: EVENT_STREAM, signal, headers }).catch(() => undefined);
-    if (response === undefined) return undefined;
+    const response = await link.call({ method: "GET", accept: EVENT_STREAM, signal, headers }).catch(networkFault);
+    if (response instanceof Fault) return response.notRun ? "gone" : undefined;
     if (response.ok && isEventStream(response)) return response;
     const { text } = await readStart(response, REFUSAL_BYTES);
     if (response.status >= 500 || response.status === 429) return undefined;

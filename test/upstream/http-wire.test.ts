@@ -406,6 +406,27 @@ describe("http wire", () => {
       expect(seen.all("message")).toHaveLength(8);
     });
 
+    test("of a server that is gone fail the request soon, those of one that comes back do not", async () => {
+      const primed: Only = ({ method }) => (method === "POST" ? events("id: a\ndata:\n\n") : undefined);
+      const [wire, seen, server] = await against(primed);
+      ask(wire, 1);
+      await until("it is asked", () => server.seen.length === 1);
+      const since = performance.now();
+      await server.stop();
+      expect((await seen.first("failed")).fault.code).toBe("upstream.unreachable");
+      expect(performance.now() - since).toBeLessThan(6_000);
+
+      const brief = serve(primed);
+      const [other, heard] = await connect(brief.url);
+      ask(other, 1);
+      await until("it is asked", () => brief.seen.length === 1);
+      const at = Number(new URL(brief.url).port);
+      await brief.stop();
+      const again = Bun.serve({ hostname: "127.0.0.1", port: at, fetch: () => events(`data: ${answer(1)}\n\n`) });
+      await heard.answer(1);
+      await again.stop(true);
+    });
+
     test("that the server does not know any more fail the request", async () => {
       const { fault } = await failure(({ method }) =>
         method === "POST" ? events("retry: 20\nid: a\ndata: \n\n", undefined) : new Response(null, { status: 400 }),
