@@ -16,6 +16,8 @@ export interface ListenerDeps {
   /** A message that was too long; how it began and ended. */
   readonly oversized: (head: string, tail: string) => void;
   readonly noise: (line: string) => void;
+  /** The server refuses the stream that it gave before. */
+  readonly lost: () => void;
 }
 
 const EVENT_STREAM = "text/event-stream";
@@ -49,6 +51,7 @@ export class HttpListener {
     const { clock, link, maxMessageBytes } = this.#deps;
     const backoff = new Backoff(this.#deps.random);
     let lastEventId = "";
+    let opened = false;
     let retryMs: number | undefined;
     while (!signal.aborted) {
       const since = clock.now();
@@ -57,6 +60,7 @@ export class HttpListener {
       if (signal.aborted) return;
       let heard = false;
       if (response?.body && response.ok && isEventStream(response)) {
+        opened = true;
         await readEvents(response.body, maxMessageBytes, {
           message: (data) => {
             heard = true;
@@ -72,9 +76,16 @@ export class HttpListener {
         });
       } else if (response !== undefined) {
         discard(response);
-        // 405 says that there is no such stream; other refusals will not change by asking again.
-        if (response.status !== 405) this.#deps.noise(`no stream of notifications: HTTP ${response.status}`);
-        if (response.status < 500 && response.status !== 429) return;
+        const again = response.status >= 500 || response.status === 429;
+        // A server may know the session, and not the event any more.
+        if (!again && lastEventId === "") {
+          // It had this stream before, so it is the session that it does not know: it was started anew, perhaps.
+          if (opened) return this.#deps.lost();
+          // 405 says that there is no such stream; other refusals will not change by asking again.
+          if (response.status !== 405) this.#deps.noise(`no stream of notifications: HTTP ${response.status}`);
+          return;
+        }
+        if (!again) lastEventId = "";
       }
       if (signal.aborted) return;
       const wished = response?.ok === true ? retryMs : undefined;

@@ -80,6 +80,7 @@ export class HttpWire implements Wire {
       message: (text) => this.#outside(text),
       oversized: (head, tail) => this.#exchanges.get(answeredId(head, tail) ?? -1)?.tooLarge(),
       noise: (line) => noise.line(line),
+      lost: () => listener.doubted?.(),
     });
     return Promise.resolve();
   }
