@@ -33,6 +33,8 @@ export interface ConnectionListener {
   /** A notification or request that names no open request. */
   outside(message: Message): void;
   closed(fault: Fault | undefined): void;
+  /** The server has forgotten the session of this connection. */
+  lost?(): void;
   noise(line: string, from: "stderr" | "stdout"): void;
 }
 
@@ -265,9 +267,16 @@ export class Connection {
       message: (text, via) => this.#message(text, via),
       failed: (id, fault) => this.#failed(id, fault),
       parked: (id) => this.#entries.get(id)?.pending.parked?.(),
+      doubted: () => void this.#check(),
       closed: (fault) => this.#ended(fault),
       noise: (line, from) => this.#listener?.noise(line, from),
     };
+  }
+
+  /** Asks the server for a sign, so that a client that only listens hears again when its session has to be made anew. */
+  async #check(): Promise<void> {
+    const fault = await this.call("ping").catch((error: unknown) => error);
+    if (fault instanceof Fault && fault.code === "upstream.session_lost") this.#listener?.lost?.();
   }
 
   #start(id: number, text: string, pending: Pending, headers?: Readonly<Record<string, string>>): void {
