@@ -111,7 +111,6 @@ export class Upstream {
       this.#deps.onFault?.(this.config, invalid);
       return;
     }
-    this.#stopSweep = this.#deps.clock.every(1_000, () => this.#sweep());
     this.#slot(this.#shared).start();
   }
 
@@ -177,6 +176,8 @@ export class Upstream {
   }
 
   #slot(need: Need): Slot {
+    // Where one client is served, nobody starts the shared one.
+    this.#stopSweep ??= this.#deps.clock.every(1_000, () => this.#sweep());
     let slot = this.#slots.get(need.key);
     if (slot === undefined) {
       slot = this.#makeSlot(need);
