@@ -33,6 +33,8 @@ export interface ConnectionListener {
   /** A notification or request that names no open request. */
   outside(message: Message): void;
   closed(fault: Fault | undefined): void;
+  /** The server has forgotten the session; the link can go on with a new one only. */
+  lost?(): void;
   noise(line: string, from: "stderr" | "stdout"): void;
 }
 
@@ -265,6 +267,7 @@ export class Connection {
       message: (text, via) => this.#message(text, via),
       failed: (id, fault) => this.#failed(id, fault),
       parked: (id) => this.#entries.get(id)?.pending.parked?.(),
+      lost: () => this.#listener?.lost?.(),
       closed: (fault) => this.#ended(fault),
       noise: (line, from) => this.#listener?.noise(line, from),
     };

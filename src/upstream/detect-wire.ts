@@ -90,6 +90,7 @@ export class DetectWire implements Wire {
         }
       },
       parked: (id) => this.#listener?.parked?.(id),
+      lost: () => this.#listener?.lost?.(),
       closed: (fault) => {
         if (!this.#switching) this.#listener?.closed(fault);
       },

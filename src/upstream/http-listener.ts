@@ -1,7 +1,8 @@
 import type { Clock } from "../telemetry/clock.ts";
 import { Backoff } from "./backoff.ts";
-import { discard } from "./http-body.ts";
+import { discard, readStart } from "./http-body.ts";
 import { isEventStream } from "./http-exchange.ts";
+import { sessionLost } from "./http-fault.ts";
 import type { HttpLink } from "./http-link.ts";
 import { messagesIn } from "./line-answer.ts";
 import { readEvents, retryPause } from "./sse-events.ts";
@@ -13,9 +14,12 @@ export interface ListenerDeps {
   readonly maxMessageBytes: number;
   readonly message: (text: string) => void;
   readonly noise: (line: string) => void;
+  /** The server does not know the session any more that it has given us a stream for. */
+  readonly lost: () => void;
 }
 
 const EVENT_STREAM = "text/event-stream";
+const REFUSAL_BYTES = 64 * 1024;
 
 /**
  * The stream on which a server speaks outside any request (a GET on the endpoint), for as long as somebody wants to
@@ -47,6 +51,8 @@ export class HttpListener {
     const backoff = new Backoff(this.#deps.random);
     let lastEventId = "";
     let retryMs: number | undefined;
+    /** Servers without such a stream refuse it in many ways; only one that gave it can have forgotten whom. */
+    let had = false;
     while (!signal.aborted) {
       const since = clock.now();
       const headers = lastEventId === "" ? undefined : { "last-event-id": lastEventId };
@@ -54,6 +60,7 @@ export class HttpListener {
       if (signal.aborted) return;
       let heard = false;
       if (response?.body && response.ok && isEventStream(response)) {
+        had = true;
         const end = await readEvents(response.body, maxMessageBytes, {
           message: (data) => {
             heard = true;
@@ -68,6 +75,10 @@ export class HttpListener {
           this.#deps.noise(`skipped a message of more than ${maxMessageBytes} bytes`);
         }
       } else if (response !== undefined) {
+        if (had && link.session !== undefined && (await isLost(response))) {
+          if (!signal.aborted) this.#deps.lost();
+          return;
+        }
         discard(response);
         // 405 says that there is no such stream; other refusals will not change by asking again.
         if (response.status !== 405) this.#deps.noise(`no stream of notifications: HTTP ${response.status}`);
@@ -86,6 +97,11 @@ export class HttpListener {
     if (messages.length === 0) this.#deps.noise(data);
     for (const message of messages) this.#deps.message(message);
   }
+}
+
+async function isLost(response: Response): Promise<boolean> {
+  const read = await readStart(response, REFUSAL_BYTES).catch(() => undefined);
+  return read !== undefined && sessionLost({ status: response.status, headers: response.headers, body: read.text });
 }
 
 function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {

@@ -79,6 +79,7 @@ export class HttpWire implements Wire {
       maxMessageBytes,
       message: (text) => this.#outside(text),
       noise: (line) => noise.line(line),
+      lost: () => listener.lost?.(),
     });
     return Promise.resolve();
   }

@@ -204,6 +204,10 @@ export class Upstream {
               if (shared && message.method?.endsWith("/list_changed") === true) this.#refresh(connection);
               relay.outside(message);
             },
+            lost: () => {
+              log.debug({ server }, "the server has forgotten the session; it is opened anew");
+              this.#slots.get(need.key)?.restore(connection);
+            },
             closed: (fault) => {
               ended(fault);
               relay.closed(fault);
