@@ -136,7 +136,9 @@ overBoth(
           name === undefined ? "" : `"name":"${name}"`,
           name === undefined ? {} : { "mcp-name": name },
         );
-        (await subject().server.request(method)).error('{"code":-32601,"message":"Method not found"}');
+        const { server } = subject();
+        const asked = await (name === undefined ? server.request(method) : server.call(name));
+        asked.error('{"code":-32601,"message":"Method not found"}');
         expect((await inbox.answer()).message.error?.code).toBe(-32601);
         expect(await inbox.status()).toBe(status);
       }
