@@ -199,10 +199,10 @@ export class Upstream {
           });
           const relay = this.#listener.attach(connection, need.key);
           const opened = connection.open(need.declaration, {
-            outside: (message) => {
-              if (message.method === "notifications/tools/list_changed") this.toolHeaders.forget();
-              if (shared && message.method?.endsWith("/list_changed") === true) this.#refresh(connection);
-              relay.outside(message);
+            outside: (message) => relay.outside(message),
+            listChanged: (method) => {
+              if (method === "notifications/tools/list_changed") this.toolHeaders.forget();
+              if (shared) this.#refresh(connection);
             },
             lost: () => {
               log.debug({ server }, "the server has forgotten the session; it is opened anew");
