@@ -281,7 +281,9 @@ export class Line {
       default:
         if (exchange !== undefined && !isForAll(message)) return exchange.push(message.text);
         for (const session of this.#sessions) session.push(message.text);
-        if (isForAll(message)) for (const listening of this.#hearing.listening) listening.push(message.text);
+        // A stateless server tells those who listen itself.
+        if (isForAll(message) && this.#connection?.era !== "modern")
+          for (const listening of this.#hearing.listening) listening.push(message.text);
     }
   }
 
