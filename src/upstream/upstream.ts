@@ -212,7 +212,6 @@ export class Upstream {
               ended(fault);
               relay.closed(fault);
             },
-            lost: () => this.replace(need.key, connection),
             noise: (line, from) => {
               if (from === "stderr") log.info({ server, stream: from }, line);
               else log.warn({ server, stream: from }, `not a JSON-RPC message, skipped: ${line}`);
