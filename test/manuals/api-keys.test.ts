@@ -91,7 +91,9 @@ describe("the quick start", () => {
     const remote = new RelayServer();
     await using far = new RelaySse(remote);
     await using gateway = await startGateway({
-      files: { "mcp_config.json": replaced(QUICK_START, { "https://other-server.com/sse": String(far.entry.url) }) },
+      files: {
+        "mcp_config.json": replaced(QUICK_START, { '"https://other-server.com/sse"': JSON.stringify(far.entry.url) }),
+      },
       env: { MCP_API_KEYS: " sk-1:letta:cloud , nocolon,sk-22:local-dev" },
     });
     const { url } = gateway;
@@ -145,7 +147,7 @@ describe("the key file", () => {
     await using far = new RelayHttp(remote);
     await using gateway = await startGateway({
       files: {
-        "mcp_config.json": replaced(MIXED, { "https://api.example.com/mcp": String(far.entry.url) }),
+        "mcp_config.json": replaced(MIXED, { '"https://api.example.com/mcp"': JSON.stringify(far.entry.url) }),
         "data/api_keys.json": KEY_FILE,
       },
       env: { MCP_API_KEYS_PATH: "data/api_keys.json" },
