@@ -35,7 +35,7 @@ export interface ConnectionListener {
   /** The server says that one of its lists is another now. @param method of the notification */
   listChanged?(method: string): void;
   closed(fault: Fault | undefined): void;
-  /** The server has forgotten the session; the link can go on with a new one only. */
+  /** The server has forgotten the session of this connection. */
   lost?(): void;
   noise(line: string, from: "stderr" | "stdout"): void;
 }
@@ -271,10 +271,16 @@ export class Connection {
       message: (text, via) => this.#message(text, via),
       failed: (id, fault) => this.#failed(id, fault),
       parked: (id) => this.#entries.get(id)?.pending.parked?.(),
-      lost: () => this.#listener?.lost?.(),
+      doubted: () => void this.#check(),
       closed: (fault) => this.#ended(fault),
       noise: (line, from) => this.#listener?.noise(line, from),
     };
+  }
+
+  /** Asks the server for a sign, so that a client that only listens hears again when its session has to be made anew. */
+  async #check(): Promise<void> {
+    const fault = await this.call("ping").catch((error: unknown) => error);
+    if (fault instanceof Fault && fault.code === "upstream.session_lost") this.#listener?.lost?.();
   }
 
   #start(id: number, text: string, pending: Pending, headers?: Readonly<Record<string, string>>): void {

@@ -1,10 +1,10 @@
 import type { Clock } from "../telemetry/clock.ts";
 import { Backoff } from "./backoff.ts";
-import { discard, readStart } from "./http-body.ts";
+import { discard } from "./http-body.ts";
 import { isEventStream } from "./http-exchange.ts";
-import { sessionLost } from "./http-fault.ts";
 import type { HttpLink } from "./http-link.ts";
 import { messagesIn } from "./line-answer.ts";
+import { skippedLine } from "./line-noise.ts";
 import { readEvents, retryPause } from "./sse-events.ts";
 
 export interface ListenerDeps {
@@ -13,13 +13,14 @@ export interface ListenerDeps {
   readonly random: () => number;
   readonly maxMessageBytes: number;
   readonly message: (text: string) => void;
+  /** A message that was too long; how it began and ended. */
+  readonly oversized: (head: string, tail: string) => void;
   readonly noise: (line: string) => void;
-  /** The server does not know the session any more that it has given us a stream for. */
+  /** The server refuses the stream that it gave before. */
   readonly lost: () => void;
 }
 
 const EVENT_STREAM = "text/event-stream";
-const REFUSAL_BYTES = 64 * 1024;
 
 /**
  * The stream on which a server speaks outside any request (a GET on the endpoint), for as long as somebody wants to
@@ -50,9 +51,8 @@ export class HttpListener {
     const { clock, link, maxMessageBytes } = this.#deps;
     const backoff = new Backoff(this.#deps.random);
     let lastEventId = "";
+    let opened = false;
     let retryMs: number | undefined;
-    /** Servers without such a stream refuse it in many ways; only one that gave it can have forgotten whom. */
-    let had = false;
     while (!signal.aborted) {
       const since = clock.now();
       const headers = lastEventId === "" ? undefined : { "last-event-id": lastEventId };
@@ -60,29 +60,32 @@ export class HttpListener {
       if (signal.aborted) return;
       let heard = false;
       if (response?.body && response.ok && isEventStream(response)) {
-        had = true;
-        const end = await readEvents(response.body, maxMessageBytes, {
+        opened = true;
+        await readEvents(response.body, maxMessageBytes, {
           message: (data) => {
             heard = true;
             if (!signal.aborted) this.#deliver(data);
           },
+          oversized: () => (heard = true),
+          skipped: (head, tail, chars) => {
+            this.#deps.oversized(head, tail);
+            this.#deps.noise(skippedLine(chars, maxMessageBytes, head));
+          },
           id: (id) => (lastEventId = id),
           retry: (ms) => (retryMs = retryPause(ms)),
         });
-        if (end === "too large") {
-          // Taken up where it was left, it would bring the same message again.
-          lastEventId = "";
-          this.#deps.noise(`skipped a message of more than ${maxMessageBytes} bytes`);
-        }
       } else if (response !== undefined) {
-        if (had && link.session !== undefined && (await isLost(response))) {
-          if (!signal.aborted) this.#deps.lost();
+        discard(response);
+        const again = response.status >= 500 || response.status === 429;
+        // A server may know the session, and not the event any more.
+        if (!again && lastEventId === "") {
+          // It had this stream before, so it is the session that it does not know: it was started anew, perhaps.
+          if (opened) return this.#deps.lost();
+          // 405 says that there is no such stream; other refusals will not change by asking again.
+          if (response.status !== 405) this.#deps.noise(`no stream of notifications: HTTP ${response.status}`);
           return;
         }
-        discard(response);
-        // 405 says that there is no such stream; other refusals will not change by asking again.
-        if (response.status !== 405) this.#deps.noise(`no stream of notifications: HTTP ${response.status}`);
-        if (response.status < 500 && response.status !== 429) return;
+        if (!again) lastEventId = "";
       }
       if (signal.aborted) return;
       const wished = response?.ok === true ? retryMs : undefined;
@@ -97,11 +100,6 @@ export class HttpListener {
     if (messages.length === 0) this.#deps.noise(data);
     for (const message of messages) this.#deps.message(message);
   }
-}
-
-async function isLost(response: Response): Promise<boolean> {
-  const read = await readStart(response, REFUSAL_BYTES).catch(() => undefined);
-  return read !== undefined && sessionLost({ status: response.status, headers: response.headers, body: read.text });
 }
 
 function sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {

@@ -56,8 +56,8 @@ export interface WireListener {
   failed(id: number, fault: Fault): void;
   /** The server lets the stream of a request go, or is about to: its answer will be fetched later. Only HTTP has that. */
   parked?(id: number): void;
-  /** The server has forgotten our session, and nothing was asked that could have brought it to light. */
-  lost?(): void;
+  /** It seems that the server has forgotten our session; the next request would tell. Only HTTP has that. */
+  doubted?(): void;
   /** The link is gone. Called exactly once, also after `close()` (then without a fault). */
   closed(fault: Fault | undefined): void;
   /** A line a child wrote to stderr, control characters escaped; or garbage it wrote to stdout. */
