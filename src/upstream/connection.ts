@@ -32,6 +32,8 @@ export interface Pending {
 export interface ConnectionListener {
   /** A notification or request that names no open request. */
   outside(message: Message): void;
+  /** The server says that one of its lists is another now. @param method of the notification */
+  listChanged?(method: string): void;
   closed(fault: Fault | undefined): void;
   /** The server has forgotten the session of this connection. */
   lost?(): void;
@@ -228,6 +230,8 @@ export class Connection {
       entry.deadline = this.#deadline();
       return entry.pending.related(message);
     }
+    // Wherever it comes: on a call's stream, a subscription's, or outside of all.
+    if (message.method?.endsWith("/list_changed") === true) this.#listener?.listChanged?.(message.method);
     const entry = via === undefined ? this.#subscribed(message) : this.#entries.get(via);
     if (entry === undefined) this.#listener?.outside(message);
     else entry.pending.related(message);
