@@ -299,7 +299,11 @@ class SseChannel {
     });
     sent
       .then(async (response) => {
-        if (response.status !== 202) return await inbox.read(response);
+        if (response.status !== 202) {
+          const others = this.#open.get(key)?.filter((each) => each !== inbox) ?? [];
+          this.#open.set(key, others);
+          return await inbox.read(response);
+        }
         // What follows is an answer as good as one of HTTP's own.
         inbox.opened(waits ? 200 : 202, response.headers);
         if (!waits) inbox.end();
