@@ -27,6 +27,7 @@ import { Sealer } from "./store/sealer.ts";
 import type { SealingKeys } from "./store/sealing-key.ts";
 import type { Clock } from "./telemetry/clock.ts";
 import type { Log } from "./telemetry/log.ts";
+import { Meters } from "./telemetry/meters.ts";
 import { settleWhenIdle } from "./telemetry/settle.ts";
 import { Watchdog } from "./upstream/watchdog.ts";
 
@@ -56,6 +57,7 @@ export class Daemon {
   /** The open streams of HTTP+SSE; they live on when a reload replaces what serves them. */
   readonly #sseLines: SseLines = new Map();
   readonly #startedAt: number;
+  readonly #meters = new Meters();
   /** Switchboards that a reload has replaced and whose calls in flight go on. */
   readonly #retiring = new Set<Promise<void>>();
   #config: Config;
@@ -139,6 +141,7 @@ export class Daemon {
     this.#config = config;
     this.#rooms = rooms;
     this.#login = login;
+    this.#meters.keep(new Set([...config.servers.values()].map((server) => server.displayName)));
     if (moved && this.#listener !== undefined) this.#leave(this.#listener);
     this.#listener = listener;
     await this.#replaceLogin(loginBefore, login);
@@ -184,6 +187,7 @@ export class Daemon {
       urls: this.#urlsOf(config),
       clock,
       log,
+      meter: this.#meters.login,
       onEnd: (principal) => {
         this.#sessions.endOf(principal);
         for (const line of [...this.#sseLines.values()]) if (line.principal === principal) line.stream.end();
@@ -238,6 +242,7 @@ export class Daemon {
       random,
       log,
       onPanic,
+      meters: this.#meters,
       watchdog: this.#watchdog,
       parking: this.#parking,
     });
@@ -329,6 +334,7 @@ export class Daemon {
         login,
         addresses: new ClientAddress(config),
         startedAt: this.#startedAt,
+        meters: this.#meters,
         viewer: (request, peers) => viewerOf(request, peers, rooms),
       }),
     });

@@ -39,7 +39,7 @@ export async function openAuthorizationServer(
     const text = `the kept logins cannot be read: they were put aside as ${damaged}, and everybody has to log in again`;
     log.error({ file: damaged }, text);
   }
-  const grants = new Grants({ store, clock, log, onEnd: deps.onEnd });
+  const grants = new Grants({ store, clock, log, onEnd: deps.onEnd, onUnused: () => deps.meter.unused++ });
   const clients = new Clients(store, clock, (id) => grants.hasGrant(id));
   await grants.load();
   await clients.load();

@@ -4,6 +4,7 @@ import { MULTI_ROUND } from "../protocol/eras/names.ts";
 import { resultType, toLegacyResult } from "../protocol/eras/results.ts";
 import { levelName } from "../protocol/log-levels.ts";
 import type { Message } from "../protocol/message.ts";
+import type { Outcome } from "../telemetry/meters.ts";
 import type { Connection, Pending } from "../upstream/connection.ts";
 import type { Fault } from "../upstream/fault.ts";
 import type { Dialogue } from "./dialogue.ts";
@@ -38,6 +39,7 @@ export class Exchange implements Pending {
   readonly dialogue: Dialogue | undefined;
   readonly #token: string | undefined;
   readonly #reply: Reply;
+  readonly #startedAt: number;
   #line: Line;
   readonly #hooks: ExchangeHooks;
   #connection: Connection | undefined;
@@ -62,6 +64,7 @@ export class Exchange implements Pending {
     this.dialogue = client.dialogue;
     this.#reply = client.reply;
     this.#hooks = hooks;
+    this.#startedAt = line.clock.now();
     const token = request.meta("progressToken");
     this.#token = token === undefined ? undefined : request.slice(token);
     this.session?.exchangeOpened(this);
@@ -178,7 +181,7 @@ export class Exchange implements Pending {
     const connection = this.#connection;
     if (this.#over || connection === undefined) return;
     if (this.dialogue !== undefined) {
-      this.#end(message.result !== undefined);
+      this.#end(message.result === undefined ? "error" : "ok");
       const method = this.request.method ?? "";
       return answerModern(
         this.dialogue,
@@ -224,7 +227,7 @@ export class Exchange implements Pending {
   fail(fault: Fault, status?: number): void {
     if (this.#over) return;
     const { message, data } = this.#line.describe(fault, this.caller);
-    this.#end(false);
+    this.#end("failed");
     if (this.dialogue === undefined) this.#reply.finish(errorText(this.#id, ErrorCode.internal, message, data), status);
     else this.dialogue.finish((id) => errorText(id, ErrorCode.internal, message, data), status);
   }
@@ -232,7 +235,7 @@ export class Exchange implements Pending {
   /** The client (or its end) does not want the answer any more. */
   cancel(reason?: string): void {
     if (this.#over) return;
-    this.#end(false);
+    this.#end("cancelled");
     this.#connection?.cancel(this.#upstreamId, reason);
     if (this.dialogue === undefined) this.#reply.drop();
     else this.dialogue.drop();
@@ -268,16 +271,17 @@ export class Exchange implements Pending {
   #finish(text: string, succeeded: boolean): void {
     if (this.#over) return;
     this.#loop?.end();
-    this.#end(succeeded);
+    this.#end(succeeded ? "ok" : "error");
     this.#reply.finish(this.#hooks.rewrite === undefined ? text : this.#hooks.rewrite(text));
   }
 
-  #end(succeeded: boolean): void {
+  #end(outcome: Outcome): void {
     this.#loop?.end();
     this.#over = true;
     this.session?.exchangeClosed(this);
     this.#line.closedExchange(this);
     if (!this.#away) this.#line.over();
-    this.#hooks.ended?.(succeeded);
+    this.#line.done(outcome, this.#startedAt);
+    this.#hooks.ended?.(outcome === "ok");
   }
 }

@@ -8,6 +8,7 @@ import { ErrorCode, errorText } from "../protocol/errors.ts";
 import { DEFAULT_RANK, levelName, levelRank } from "../protocol/log-levels.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
+import type { Outcome } from "../telemetry/meters.ts";
 import type { Connection, ConnectionListener } from "../upstream/connection.ts";
 import type { Fault } from "../upstream/fault.ts";
 import type { Need } from "../upstream/upstream.ts";
@@ -44,6 +45,8 @@ export interface LineOwner {
   /** An exchange began, or ended. */
   began(): void;
   over(): void;
+  /** @param startedAt when it began, in milliseconds since the epoch */
+  done(outcome: Outcome, startedAt: number): void;
 }
 
 /** A fault in words for one caller. */
@@ -274,6 +277,10 @@ export class Line {
 
   over(): void {
     this.#owner.over();
+  }
+
+  done(outcome: Outcome, startedAt: number): void {
+    this.#owner.done(outcome, startedAt);
   }
 
   opened(exchange: Exchange): void {
