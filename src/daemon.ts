@@ -1,4 +1,4 @@
-import type { Config } from "./config/config.ts";
+import type { Config, ServerConfig } from "./config/config.ts";
 import { isDeepStrictEqual } from "node:util";
 import { Heartbeat } from "./downstream/heartbeat.ts";
 import { HttpSse } from "./downstream/http-sse.ts";
@@ -29,6 +29,7 @@ import type { Clock } from "./telemetry/clock.ts";
 import type { Log } from "./telemetry/log.ts";
 import { Meters } from "./telemetry/meters.ts";
 import { settleWhenIdle } from "./telemetry/settle.ts";
+import type { UpstreamStatus } from "./upstream/upstream.ts";
 import { Watchdog } from "./upstream/watchdog.ts";
 
 const SWEEP_MS = 10_000;
@@ -88,6 +89,14 @@ export class Daemon {
     return open;
   }
 
+  /** Every server as it is now, in the order of the configuration. */
+  get servers(): readonly { readonly config: ServerConfig; readonly status: UpstreamStatus }[] {
+    return [...this.#rooms.values()].map(({ endpoint }) => ({
+      config: endpoint.config,
+      status: endpoint.switchboard.upstream.status,
+    }));
+  }
+
   /**
    * Opens the state, where there is a login, and the listener; connects the servers in the background.
    * @throws StoreUnusable when the state cannot be opened
@@ -115,6 +124,13 @@ export class Daemon {
     if (room === undefined) throw new Error(`there is no server "${server}"`);
     await this.#keepHouse();
     return new Stdio({ endpoint: room.endpoint, sessions: this.#sessions, log: this.#deps.log, write });
+  }
+
+  /** Connects the servers and nothing else: nobody can call them. For a look at whether they would start. */
+  async startServers(): Promise<void> {
+    this.#rooms = this.#makeRooms(this.#config, undefined);
+    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
+    await this.#keepHouse();
   }
 
   /**

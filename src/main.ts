@@ -21,6 +21,7 @@ function liftRequestLimit(): void {
 /** The world as the commands see it; nothing else looks at the process. */
 function world(): RunIo {
   const { stdout, stderr, env } = process;
+  const isTerminal = (descriptor: 1 | 2): boolean => (descriptor === 1 ? stdout : stderr).isTTY;
   return {
     stdout: (text) => void stdout.write(text),
     stderr: (text) => void stderr.write(text),
@@ -29,8 +30,13 @@ function world(): RunIo {
     home: homedir(),
     fetch: globalThis.fetch,
     version: typeof MCP_PROXY_VERSION === "string" ? MCP_PROXY_VERSION : "0.0.0-dev",
-    terminal: stdout.isTTY,
-    colour: stdout.isTTY && !env["NO_COLOR"] && env["TERM"] !== "dumb",
+    terminal: (descriptor) => isTerminal(descriptor),
+    colour: (descriptor) => isTerminal(descriptor) && !env["NO_COLOR"] && env["TERM"] !== "dumb",
+    live: (descriptor) => isTerminal(descriptor) && env["TERM"] !== "dumb",
+    size: (descriptor) => {
+      const { columns, rows } = descriptor === 1 ? stdout : stderr;
+      return { columns: columns || 80, rows: rows || 24 };
+    },
     onStop: (call) => {
       process.on("SIGINT", call);
       process.on("SIGTERM", call);

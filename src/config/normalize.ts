@@ -235,13 +235,20 @@ function checkProtection(draft: Draft, config: Config, access: EnvironmentAccess
     !access.problems.some((problem) => problem.severity === "error")
   ) {
     draft.problems.error([], "nothing protects the endpoint: no authentication is configured", {
+      code: "config.unprotected",
       hint: "set MCP_API_KEYS=key:client or MCP_API_KEYS_PATH, or MCP_AUTH_PROVIDER=oauth_proxy with AUTH0_*; MCP_DISABLE_AUTH=true serves without",
     });
     return;
   }
   if (loopback) {
     if (access?.authDisabled === true)
-      draft.problems.warning([], "MCP_DISABLE_AUTH: authentication is OFF, anybody on this machine can use every tool");
+      draft.problems.warning(
+        [],
+        "MCP_DISABLE_AUTH: authentication is OFF, anybody on this machine can use every tool",
+        {
+          code: "config.exposed",
+        },
+      );
     return;
   }
   const names = open.map((server) => `"${server.displayName}"`).join(", ");
@@ -249,6 +256,7 @@ function checkProtection(draft: Draft, config: Config, access: EnvironmentAccess
     [],
     `authentication is OFF for ${names}, and the address is not loopback: ANYBODY who reaches it can use these tools`,
     {
+      code: "config.exposed",
       hint: 'set "authTokens" or "oauth2" in mcpProxy.options, or listen on 127.0.0.1',
     },
   );

@@ -295,7 +295,7 @@ export class Upstream {
     const before = this.#catalogue;
     this.#catalogue = catalogue;
     for (const tool of catalogue.tools) {
-      if (before?.tools.has(tool) !== true) log.info({}, `<${server}> Adding tool ${tool}`);
+      if (before?.tools.has(tool) !== true) log.info({ server }, `<${server}> Adding tool ${tool}`);
     }
     if (before !== undefined) return;
     this.#readyMs = this.#attemptMs();

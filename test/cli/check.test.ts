@@ -96,6 +96,7 @@ test("a missing file and no configuration at all are errors", async () => {
 
 test("one problem as serve prints it: what, where, why, what to do", () => {
   const problem = {
+    code: "config.invalid",
     severity: "error",
     file: "c.json",
     line: 3,
