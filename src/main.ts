@@ -1,4 +1,5 @@
 import { homedir } from "node:os";
+import { isatty } from "node:tty";
 import type { RunIo } from "./cli/run.ts";
 
 /** Set when the binary is built; the sources themselves are nobody's release. */
@@ -18,9 +19,21 @@ function liftRequestLimit(): void {
   process.execve(process.execPath, args, { ...process.env, [REQUEST_LIMIT]: "65535" });
 }
 
+/**
+ * Tells the two meanings of SIGHUP apart: services are asked to reload by it, and programs in a terminal hear by it that
+ * the terminal was closed. Who closes it wants the program gone, not a proxy that nobody sees any more.
+ */
+function watchTerminals(): () => boolean {
+  const terminals = [0, 1, 2].filter((descriptor) => isatty(descriptor));
+  return () => terminals.some((descriptor) => !isatty(descriptor));
+}
+
 /** The world as the commands see it; nothing else looks at the process. */
 function world(): RunIo {
+  const hungUp = watchTerminals();
   const { stdout, stderr, env } = process;
+  // Whoever reads them may be gone; what cannot be said is no reason to fall.
+  for (const stream of [stdout, stderr]) stream.on("error", () => undefined);
   const isTerminal = (descriptor: 1 | 2): boolean => (descriptor === 1 ? stdout : stderr).isTTY;
   return {
     stdout: (text) => void stdout.write(text),
@@ -40,8 +53,14 @@ function world(): RunIo {
     onStop: (call) => {
       process.on("SIGINT", call);
       process.on("SIGTERM", call);
+      process.on("SIGHUP", () => {
+        if (hungUp()) call();
+      });
     },
-    onReload: (call) => process.on("SIGHUP", call),
+    onReload: (call) =>
+      process.on("SIGHUP", () => {
+        if (!hungUp()) call();
+      }),
     readSecret: async (prompt) => {
       const { readSecret } = await import("./cli/read-secret.ts");
       return await readSecret(prompt, process.stdin, (text) => void stderr.write(text));

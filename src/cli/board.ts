@@ -10,6 +10,8 @@ import type { EndpointLine } from "./table.ts";
 
 const REDRAW_MS = 200;
 const FLUSH_MS = 30;
+/** What is never drawn again may scroll, though not without end. */
+const FINAL_ROWS = 100;
 /** Lines of servers that are starting, kept until they have started. */
 const MAX_HELD = 500;
 
@@ -68,7 +70,7 @@ export class Board {
     this.#stop();
     this.#release();
     this.#flush();
-    this.#draw();
+    this.#draw(FINAL_ROWS);
     this.#live = false;
     this.#screen.release();
   }
@@ -84,7 +86,8 @@ export class Board {
     else this.#draw();
   }
 
-  #draw(): void {
+  /** @param atLeast so many lines may be used even where the terminal has fewer */
+  #draw(atLeast = 0): void {
     const now = this.#deps.clock.now();
     const { servers, urls, title, place, size, colour } = this.#deps;
     const views = servers().map((each) => viewOf(each, now, place(each.config.name)));
@@ -92,7 +95,7 @@ export class Board {
     const head = ["", title, ""];
     const headRows = head.reduce((sum, line) => sum + rowsOf(line, columns), 0);
     // Below it one line is empty, and in one the cursor stands.
-    const table = renderTable(views, urls, { columns, rows: rows - headRows - 2, colour });
+    const table = renderTable(views, urls, { columns, rows: Math.max(rows, atLeast) - headRows - 2, colour });
     this.#screen.draw([...head, ...table, ""]);
   }
 

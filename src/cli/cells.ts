@@ -3,9 +3,20 @@ export function widthOf(text: string): number {
   return Bun.stringWidth(text);
 }
 
-/** How many lines of a terminal a text takes. */
+/** How many lines of a terminal a text takes. A letter of two columns does not stand half in one line. */
 export function rowsOf(text: string, columns: number): number {
-  return Math.max(1, Math.ceil(widthOf(text) / Math.max(1, columns)));
+  if (widthOf(text) <= columns) return 1;
+  let rows = 1;
+  let at = 0;
+  for (const { segment } of new Intl.Segmenter().segment(Bun.stripANSI(text))) {
+    const width = widthOf(segment);
+    if (at > 0 && at + width > columns) {
+      rows++;
+      at = 0;
+    }
+    at += width;
+  }
+  return rows;
 }
 
 /** The text, cut where it would be wider than `columns`; what is left out shows as `…`. */

@@ -95,7 +95,7 @@ export async function serveLoaded(
   try {
     keys = loadSealingKeys(loaded.env["MCP_PROXY_SECRET"], loaded.env["MCP_PROXY_SECRET_OLD"], config.persistenceDir);
   } catch (error) {
-    io.stderr(`mcp-proxy: ${error instanceof Error ? error.message : String(error)}\n`);
+    io.stderr(`mcp-proxy: ${error instanceof Error ? error.message : String(error)}   store.bad_key\n`);
     return 1;
   }
   if (keys.warning !== undefined) log.warn({}, keys.warning);
@@ -149,6 +149,8 @@ async function run(config: Config, output: Output, io: ServeIo, reloader: Reload
     stops++;
     const { open } = daemon;
     board?.settle();
+    // Over the "^C" that the terminal shows.
+    if (board !== undefined) log.write("\r\u001b[K");
     if (stops > 1) {
       // Asked twice, it does not wait for anybody any more; the watchdog ends what is left.
       log.info({}, open === 0 ? "stopped" : `stopped at once: ${plural(open, "call")} cut off`);
@@ -172,7 +174,9 @@ async function run(config: Config, output: Output, io: ServeIo, reloader: Reload
   try {
     ({ url } = await daemon.start());
   } catch (error) {
-    io.stderr(`mcp-proxy: ${error instanceof StoreUnusable ? error.message : listenFailure(config.listen, error)}\n`);
+    io.stderr(
+      `mcp-proxy: ${error instanceof StoreUnusable ? `${error.message}   store.unusable` : listenFailure(config.listen, error)}\n`,
+    );
     await daemon.stop();
     return 1;
   }

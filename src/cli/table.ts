@@ -81,9 +81,11 @@ function serverLines(server: ServerView, width: number, space: TableSpace, whole
   const narrow = columns < NARROW;
   const name = fit(server.name, narrow ? Math.min(width, 14) : width);
   const head = `  ${name}  `;
-  const left = columns - widthOf(head) - 14;
+  const left = columns - widthOf(head) - (narrow ? Math.max(8, state.length) : 12) - 2;
   const first =
-    head + paint(fit(state, 12), state, space.colour) + cut(`  ${rest(server, narrow)}`, Math.max(0, left + 2));
+    head +
+    paint(fit(state, narrow ? Math.max(8, state.length) : 12), state, space.colour) +
+    cut(`  ${rest(server, narrow)}`, Math.max(0, left + 2));
   if (failure === undefined) return [first.trimEnd()];
   const indent = " ".repeat(narrow ? 4 : widthOf(head));
   const room = Math.max(1, columns - indent.length);

@@ -30,16 +30,16 @@ export async function metricsText(
 ): Promise<{ text: string; contentType: string }> {
   // Of the libraries this is the slowest to load, and most installations never ask.
   const { Counter, Gauge, Registry } = await import("prom-client");
-  const registry = new Registry();
+  const collected = new Registry();
   const gauge = (name: string, help: string, labelNames: string[] = []): Gauge =>
-    new Gauge({ name: `mcp_proxy_${name}`, help, labelNames, registers: [registry] });
+    new Gauge({ name: `mcp_proxy_${name}`, help, labelNames, registers: [collected] });
   const counter = (
     name: string,
     help: string,
     labelNames: string[],
     values: Iterable<readonly [Labels, number]>,
   ): void => {
-    const metric = new Counter({ name: `mcp_proxy_${name}`, help, labelNames, registers: [registry] });
+    const metric = new Counter({ name: `mcp_proxy_${name}`, help, labelNames, registers: [collected] });
     for (const [labels, value] of values) metric.inc(labels, value);
   };
   const samples = [...samplesOf(deps, servers)];
@@ -93,7 +93,7 @@ export async function metricsText(
     ["server"],
     samples.map(([server, { meter }]) => [{ server }, meter.reconnects]),
   );
-  registry.registerMetric(durations(samples) as unknown as Metric);
+  collected.registerMetric(durations(samples) as unknown as Metric);
   const { loginMeter: login } = deps;
   if (login !== undefined) {
     counter(
@@ -106,8 +106,8 @@ export async function metricsText(
     counter("tokens_issued_total", "Answers of the token endpoint with a token.", [], [[{}, login.tokens]]);
     counter("tokens_unused_total", "Logins whose token nobody used within a minute.", [], [[{}, login.unused]]);
   }
-  processMetrics(registry, Gauge, Counter, deps);
-  return { text: await registry.metrics(), contentType: registry.contentType };
+  processMetrics(collected, Gauge, Counter, deps);
+  return { text: await collected.metrics(), contentType: collected.contentType };
 }
 
 function samplesOf(deps: MetricsDeps, servers: readonly string[]): Map<string, Sample> {
@@ -148,12 +148,12 @@ function durations(samples: readonly (readonly [string, Sample])[]): object {
 
 /** The three that every dashboard looks for, under the names it looks for. */
 function processMetrics(
-  registry: Registry,
+  collected: Registry,
   GaugeClass: typeof Gauge,
   CounterClass: typeof Counter,
   deps: MetricsDeps,
 ): void {
-  const registers = [registry];
+  const registers = [collected];
   const started = new GaugeClass({
     name: "process_start_time_seconds",
     help: "When the process started, in seconds since the epoch.",
