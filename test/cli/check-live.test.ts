@@ -35,7 +35,7 @@ test("one that fails is named with code, last words, remedy and place: 1", async
   expect(code).toBe(1);
   expect(out).toContain("broken   fail          upstream.exited: the server's process is gone: exit code 3\n");
   expect(out).toMatch(/ {20}why\n +hint: .+\n +in c\.json:\d+:3\n/);
-  expect(out).toMatch(/waiting +starting\n/);
+  expect(out).toMatch(/waiting +starting +\d+ s\n/);
   expect(out).toEndWith("1 of 3 failed, 1 of 3 not ready\n");
 });
 
