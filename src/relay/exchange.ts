@@ -4,6 +4,8 @@ import { MULTI_ROUND } from "../protocol/eras/names.ts";
 import { resultType, toLegacyResult } from "../protocol/eras/results.ts";
 import { levelName } from "../protocol/log-levels.ts";
 import type { Message } from "../protocol/message.ts";
+import { traceOf, withTrace } from "../protocol/trace.ts";
+import type { Trace } from "../protocol/trace.ts";
 import type { Outcome } from "../telemetry/meters.ts";
 import type { Connection, Pending } from "../upstream/connection.ts";
 import type { Fault } from "../upstream/fault.ts";
@@ -53,6 +55,7 @@ export class Exchange implements Pending {
   #loop: InputLoop | undefined;
   /** The request as it was sent, where that is not as it came. */
   #sent: Message | undefined;
+  #trace: Trace | undefined;
   /** The server has made a task of the request. */
   #task = false;
 
@@ -107,9 +110,12 @@ export class Exchange implements Pending {
   }
 
   #send(connection: Connection): void {
-    const translated = this.#loop === undefined ? this.#translated(connection) : this.#sent;
-    this.#sent = translated;
-    this.#upstreamId = connection.request(translated ?? this.request, this);
+    if (this.#loop === undefined) {
+      this.#sent = this.#translated(connection);
+      this.#trace = traceOf(this.request, this.caller.headers);
+      if (this.#trace !== undefined) this.#sent = withTrace(this.#sent ?? this.request, this.#trace);
+    }
+    this.#upstreamId = connection.request(this.#sent ?? this.request, this, this.#trace);
   }
 
   /** The request in the words of the server's era; undefined where they are the client's. */
@@ -255,7 +261,7 @@ export class Exchange implements Pending {
         if (this.#over) return;
         this.#sent = message;
         this.#retried = false;
-        if (this.#connection !== undefined) this.#upstreamId = this.#connection.request(message, this);
+        if (this.#connection !== undefined) this.#upstreamId = this.#connection.request(message, this, this.#trace);
       },
       fail: (code, text) => this.#refuse(code, text),
       failWith: (error) => this.#finish(errorAnswer(this.#id, error), false),
