@@ -16,10 +16,18 @@ export function viewerOf(request: Request, peers: Peers, rooms: ReadonlyMap<stri
     return {
       known: true,
       direct,
+      credential: true,
       mayAsk: true,
       health: all.filter((name) => mine.has(name)),
       servers: all.filter((name) => mine.has(name)),
     };
   }
-  return { known: direct, direct, mayAsk: shut.length === 0, health: direct ? all : [], servers: open };
+  return {
+    known: direct,
+    credential: false,
+    direct,
+    mayAsk: shut.length === 0,
+    health: direct ? all : [],
+    servers: open,
+  };
 }

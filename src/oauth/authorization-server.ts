@@ -1,3 +1,4 @@
+import type { Accounts } from "../auth/accounts.ts";
 import type { Config, OAuthConfig } from "../config/config.ts";
 import { Sealer } from "../store/sealer.ts";
 import type { StateStore } from "../store/state-store.ts";
@@ -26,7 +27,7 @@ import type { LoginThrottle } from "./throttle.ts";
 import { tokenRequest } from "./token-request.ts";
 import { introspect, revoke } from "./token-status.ts";
 import { BrowserCookie, Transactions } from "./transaction.ts";
-import { Users, admissible } from "./users.ts";
+import { Users } from "./users.ts";
 
 const DOCUMENTS_PER_MINUTE = 60;
 
@@ -35,6 +36,8 @@ export interface AuthorizationServerDeps {
   readonly oauth: OAuthConfig;
   readonly keys: readonly [Uint8Array, ...Uint8Array[]];
   readonly urls: PublicUrls;
+  /** Who may log in, and what they may use. */
+  readonly accounts: Accounts;
   readonly clock: Clock;
   readonly log: Log;
   readonly meter: LoginMeter;
@@ -77,7 +80,7 @@ export class AuthorizationServer {
     this.#policy = { extra: oauth.allowedRedirectURIs, anyHttps: config.flavour === "env" };
     this.#addresses = new AddressRule(oauth.allowedIPs);
     this.#registrations = new MinuteLimit(clock, oauth.registrationsPerMinute);
-    this.#users = new Users(admissible(config), keys);
+    this.#users = new Users(deps.accounts, keys);
     this.#pages = new Pages(oauth.templateDir, log);
     this.resources = new Resources(config);
     this.#documents = new ClientDocuments(
@@ -108,6 +111,8 @@ export class AuthorizationServer {
 
   /** Ends the logins of users that are gone or have another password. */
   async endForeignLogins(): Promise<void> {
+    // A users file that is late must not cost everybody his login.
+    if (this.#deps.accounts.unread) return;
     const over = [...this.grants.all].filter(
       ({ user, passwordMark }) => user !== undefined && !this.#users.unchanged(user, passwordMark),
     );

@@ -1,7 +1,10 @@
+import { offeredLists } from "../protocol/capabilities.ts";
 import type { Capabilities } from "../protocol/eras/envelope.ts";
 import { Meta } from "../protocol/eras/names.ts";
 import { removeKeys } from "../protocol/eras/object-text.ts";
 import { DEFAULT_RANK, levelName, levelRank } from "../protocol/log-levels.ts";
+import type { Principal } from "../policy/principal.ts";
+import { mayHear } from "../policy/rights.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Outcome } from "../telemetry/meters.ts";
@@ -16,12 +19,14 @@ import { Hearing } from "./hearing.ts";
 import type { Listening } from "./listening.ts";
 import { Questions } from "./questions.ts";
 import type { Session } from "./session.ts";
-import type { Subscriptions } from "./subscriptions.ts";
+import type { Subscriber, Subscriptions } from "./subscriptions.ts";
 import { Tasks, relatedTask } from "./tasks.ts";
 
 /** What a line needs from the switchboard it belongs to. */
 export interface LineOwner {
   readonly clock: Clock;
+  /** Name of the server. */
+  readonly name: string;
   /** Whether answers differ per caller, so that none may be kept for others. */
   readonly differs: boolean;
   /** A server asked its client something; `auto` isolation remembers. */
@@ -133,8 +138,14 @@ export class Line {
   }
 
   /** Ends the streams of all who listen, with their answers. */
-  finishListening(): void {
-    for (const listening of [...this.#hearing.listening]) listening.finish();
+  finishListening(which: (principal: Principal) => boolean = () => true): void {
+    for (const listening of [...this.#hearing.listening]) if (which(listening.principal)) listening.finish();
+  }
+
+  /** What some may use has changed: those of them that listen look at their lists again. */
+  rightsChanged(affected: (principal: Principal) => boolean): void {
+    const kinds = offeredLists(this.#connection?.introduction.capabilities ?? {});
+    for (const listening of this.#hearing.listening) if (affected(listening.principal)) listening.listChanged(kinds);
   }
 
   /** Whether a stateless server agrees to tell of a resource that was just added; undefined for other servers. */
@@ -271,7 +282,10 @@ export class Line {
   notification(message: Message, exchange: Exchange | undefined): void {
     const task = exchange === undefined && this.exclusive === undefined ? relatedTask(message) : undefined;
     // What concerns a task is for nobody but who made it, also when nobody can be told.
-    if (task !== undefined) return this.tasks.listener(task, this.#sessions)?.push(message.text);
+    if (task !== undefined) {
+      const maker = this.tasks.listener(task, this.#sessions);
+      return maker !== undefined && this.#hears(maker.principal, message) ? maker.push(message.text) : undefined;
+    }
     switch (message.method) {
       case "notifications/cancelled":
         return this.#questions.withdraw(message);
@@ -279,19 +293,29 @@ export class Line {
         return this.#log(message, exchange);
       case "notifications/resources/updated": {
         const uri = message.stringParam("uri");
-        if (this.exclusive !== undefined) return this.exclusive.push(message.text);
-        for (const session of this.subscriptions.of(uri ?? "")) session.push(message.text);
+        if (this.exclusive !== undefined) return this.#tell(this.exclusive, message);
+        for (const subscriber of this.subscriptions.of(uri ?? "")) this.#tell(subscriber, message);
         return;
       }
       case "notifications/elicitation/complete":
         return this.#questions.completed(message, exchange, this.exclusive);
       default:
-        if (exchange !== undefined && !isForAll(message)) return exchange.push(message.text);
-        for (const session of this.#sessions) session.push(message.text);
+        if (exchange !== undefined && !isForAll(message))
+          return this.#hears(exchange.caller.principal, message) ? exchange.push(message.text) : undefined;
+        for (const session of this.#sessions) this.#tell(session, message);
         // A stateless server tells those who listen itself.
         if (isForAll(message) && this.#connection?.era !== "modern")
-          for (const listening of this.#hearing.listening) listening.push(message.text);
+          for (const listening of this.#hearing.listening) this.#tell(listening, message);
     }
+  }
+
+  /** Says something to somebody, if it is for him. */
+  #tell(hearer: Subscriber, message: Message): void {
+    if (this.#hears(hearer.principal, message)) hearer.push(message.text);
+  }
+
+  #hears({ rights }: Principal, message: Message): boolean {
+    return rights === undefined || mayHear(rights, this.#owner.name, message.method);
   }
 
   get carriesRoots(): boolean {
@@ -336,6 +360,7 @@ export class Line {
       if (session === undefined || rank === -1 || !chosen) return true;
       return rank >= (session.logRank === -1 ? DEFAULT_RANK : session.logRank);
     };
+    if (only !== undefined && !this.#hears(only.caller.principal, message)) return;
     if (only?.dialogue !== undefined) {
       const asked = levelRank(only.dialogue.envelope.logLevel);
       if (asked !== -1 && rank >= asked) only.push(message.text);
@@ -347,7 +372,7 @@ export class Line {
     }
     // A stateless server talks for single requests only; whose it was cannot be known here.
     if (this.#connection?.era === "modern") return;
-    for (const session of this.#sessions) if (wants(session)) session.push(message.text);
+    for (const session of this.#sessions) if (wants(session)) this.#tell(session, message);
   }
 }
 

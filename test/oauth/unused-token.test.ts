@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Accounts } from "../../src/auth/accounts.ts";
 import { Grants } from "../../src/oauth/grants.ts";
 import type { Issued } from "../../src/oauth/grants.ts";
 import type { Grant } from "../../src/oauth/grant.ts";
@@ -32,8 +33,18 @@ function makeRoom(): Room {
   const warnings: object[] = [];
   const nothing = (): void => undefined;
   const log = { debug: nothing, info: nothing, error: nothing, warn: (fields: object) => void warnings.push(fields) };
+  const accounts = new Accounts();
+  const alice = {
+    password: "x",
+    allowedTools: undefined,
+    deniedTools: [],
+    roles: [],
+    email: undefined,
+    limits: undefined,
+  };
+  accounts.replace(new Map([["alice", alice]]), undefined);
   const room: Room = {
-    grants: new Grants({ store, clock, log, onEnd: nothing, onUnused: () => room.unused++ }),
+    grants: new Grants({ store, clock, log, accounts, onEnd: nothing, onUnused: () => room.unused++ }),
     warnings,
     unused: 0,
     later: () => {
