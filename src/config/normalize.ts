@@ -16,6 +16,7 @@ import {
   readOAuth,
   readUsers,
 } from "./normalize-access.ts";
+import { adviseOnAccess } from "./advice.ts";
 import { normalizeServer } from "./normalize-server.ts";
 import { displayName } from "./problem.ts";
 import type { Path, Problem, Problems } from "./problem.ts";
@@ -43,6 +44,7 @@ export function normalize(draft: Draft): { config: Config; problems: readonly Pr
   const proxy: ProxyFile = file.mcpProxy ?? {};
   const defaults = proxy.options ?? {};
   const oauth2 = defaults.oauth2 ?? {};
+  adviseOnAccess(proxy, oauth2, problems);
   const access = flavour === "env" ? readEnvironmentAccess(env, context.cwd) : undefined;
   const listen = readListen(draft, proxy);
   const loopback = isLoopback(listen);

@@ -10,6 +10,8 @@ export type ProblemCode =
   | "config.duplicate_key"
   | "config.placeholder"
   | "config.exposed"
+  | "config.plain_password"
+  | "config.former_address"
   | "config.doubtful";
 
 /** One thing that is wrong with a configuration: what, where, why, and what to do. Never holds a secret. */

@@ -40,7 +40,7 @@ test("one that fails is named with code, last words, remedy and place: 1", async
 });
 
 test("a server that wants credentials: 11, before one that is still starting: 10", async () => {
-  await using refusing = Bun.serve({
+  using refusing = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
     fetch: () => new Response(null, { status: 401 }),
