@@ -1,4 +1,6 @@
-import type { Config } from "./config/config.ts";
+import { Directory } from "./auth/directory.ts";
+import type { AccessChange } from "./auth/directory.ts";
+import type { Config, ServerConfig } from "./config/config.ts";
 import { isDeepStrictEqual } from "node:util";
 import { Heartbeat } from "./downstream/heartbeat.ts";
 import { HttpSse } from "./downstream/http-sse.ts";
@@ -23,17 +25,27 @@ import type { Room } from "./http/rooms.ts";
 import { viewerOf } from "./http/viewer.ts";
 import type { AuthorizationServer } from "./oauth/authorization-server.ts";
 import { PublicUrls } from "./oauth/public-urls.ts";
+import { IdlePatterns } from "./policy/idle-patterns.ts";
+import type { Principal } from "./policy/principal.ts";
 import type { Dialogue } from "./relay/dialogue.ts";
+import { RequestLimits } from "./policy/limits.ts";
 import { Parking } from "./relay/parking.ts";
 import { Sessions } from "./relay/sessions.ts";
 import type { Switchboard } from "./relay/switchboard.ts";
+import { Kept } from "./store/kept.ts";
 import { Sealer } from "./store/sealer.ts";
 import type { SealingKeys } from "./store/sealing-key.ts";
+import { AuditFile } from "./telemetry/audit.ts";
 import type { Clock } from "./telemetry/clock.ts";
 import type { Log } from "./telemetry/log.ts";
+import { Meters } from "./telemetry/meters.ts";
 import { settleWhenIdle } from "./telemetry/settle.ts";
+import type { UpstreamStatus } from "./upstream/upstream.ts";
 import { Watchdog } from "./upstream/watchdog.ts";
 
+/** Ids of ended sessions and owners of tasks that are remembered: clients can make both in a loop. */
+const MAX_ENDED = 200_000;
+const MAX_TASKS = 10_000;
 const SWEEP_MS = 10_000;
 const LOGIN_SWEEP_MS = 60_000;
 /** What is left of the time to drain for ending children and closing sockets. */
@@ -56,10 +68,19 @@ export class Daemon {
   readonly #parking: Parking<Dialogue>;
   readonly #heartbeat: Heartbeat;
   readonly #watchdog: Watchdog;
+  /** Ids of sessions that their clients have ended. */
+  readonly #ended: Kept;
+  readonly #tasks: Kept;
   readonly #replays: Replays;
+  /** Users and API keys; their files are followed whether or not the configuration is. */
+  readonly #directory: Directory;
+  readonly #limits: RequestLimits;
+  readonly #idlePatterns = new IdlePatterns();
+  #audit: AuditFile | undefined;
   /** The open streams of HTTP+SSE; they live on when a reload replaces what serves them. */
   readonly #sseLines: SseLines = new Map();
   readonly #startedAt: number;
+  readonly #meters = new Meters();
   /** Switchboards that a reload has replaced and whose calls in flight go on. */
   readonly #retiring = new Set<Promise<void>>();
   #config: Config;
@@ -79,8 +100,13 @@ export class Daemon {
     this.#startedAt = clock.now();
     this.#watchdog = new Watchdog({ log: (message) => log.warn({}, message) });
     this.#heartbeat = new Heartbeat(clock);
+    this.#directory = new Directory({ clock, log });
+    this.#limits = new RequestLimits(config.limits);
     this.#parking = new Parking(new Sealer("request state", keys.keys), clock);
-    this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config));
+    const kept = { ttlMs: config.sessionMaxAgeMs, clock, log };
+    this.#ended = new Kept({ ...kept, room: "ended sessions", max: MAX_ENDED });
+    this.#tasks = new Kept({ ...kept, room: "tasks", max: MAX_TASKS });
+    this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config), this.#ended);
     this.#replays = new Replays({ events: config.replayEvents, bytes: config.replayBytes });
   }
 
@@ -91,18 +117,30 @@ export class Daemon {
     return open;
   }
 
+  /** Every server as it is now, in the order of the configuration. */
+  get servers(): readonly { readonly config: ServerConfig; readonly status: UpstreamStatus }[] {
+    return [...this.#rooms.values()].map(({ endpoint }) => ({
+      config: endpoint.config,
+      status: endpoint.switchboard.upstream.status,
+    }));
+  }
+
   /**
    * Opens the state, where there is a login, and the listener; connects the servers in the background.
    * @throws StoreUnusable when the state cannot be opened
    * @throws Error when the address cannot be used
    */
   async start(): Promise<{ url: string }> {
+    this.#directory.configure(this.#config);
+    this.#audit = this.#openAudit(this.#config);
     this.#login = await this.#openLogin(this.#config);
+    await this.#keepIn(this.#login);
     this.#rooms = this.#makeRooms(this.#config, this.#login);
     this.#joint = this.#makeJoint(this.#config, this.#rooms, this.#login);
     this.#door = this.#makeDoor(this.#config, this.#rooms, this.#joint, this.#login);
     this.#listener = await this.#listen(this.#config);
     for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
+    this.#lookAtPatterns(true);
     await this.#keepHouse();
     return { url: this.#listener.url };
   }
@@ -123,6 +161,13 @@ export class Daemon {
     return new Stdio({ endpoint: room.endpoint, sessions: this.#sessions, log: this.#deps.log, write });
   }
 
+  /** Connects the servers and nothing else: nobody can call them. For a look at whether they would start. */
+  async startServers(): Promise<void> {
+    this.#rooms = this.#makeRooms(this.#config, undefined);
+    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
+    await this.#keepHouse();
+  }
+
   /**
    * Takes another configuration over: all of it is built first, then swapped; only what changed is touched, and calls
    * in flight finish.
@@ -138,6 +183,10 @@ export class Daemon {
       if (login?.state !== this.#login?.state) await login?.close();
       return moved ? await listener?.close() : undefined;
     }
+    const change = this.#directory.configure(config);
+    const auditBefore = this.#audit;
+    if (config.auditFile !== before.auditFile) this.#audit = this.#openAudit(config);
+    this.#limits.replace(config.limits);
     const rooms = this.#makeRooms(config, login);
     const joint = this.#makeJoint(config, rooms, login);
     const replaced = this.#rooms;
@@ -150,11 +199,14 @@ export class Daemon {
     this.#rooms = rooms;
     this.#joint = joint;
     this.#login = login;
+    this.#meters.keep(new Set([...config.servers.values()].map((server) => server.displayName)));
     if (moved && this.#listener !== undefined) this.#leave(this.#listener);
     this.#listener = listener;
     await this.#replaceLogin(loginBefore, login);
     for (const [name, room] of rooms) this.#welcome(name, room, replaced.get(name));
     this.#rejoin(jointBefore);
+    this.#accessChanged(change);
+    if (auditBefore !== this.#audit) auditBefore?.close();
     for (const [name, { endpoint }] of replaced) {
       if (rooms.get(name)?.endpoint.switchboard !== endpoint.switchboard) this.#retire(name, endpoint.switchboard);
     }
@@ -181,7 +233,19 @@ export class Daemon {
     this.#heartbeat.stop();
     await this.#listener?.close();
     await this.#watchdog.stop();
+    await this.#keepIn(undefined);
     await this.#login?.close();
+    this.#audit?.close();
+  }
+
+  /** What outlives the process is kept with the logins, where there are any. */
+  async #keepIn(login: AuthorizationServer | undefined): Promise<void> {
+    await this.#ended.in(login?.state.store);
+    await this.#tasks.in(login?.state.store);
+  }
+
+  #openAudit({ auditFile }: Config): AuditFile | undefined {
+    return auditFile === undefined ? undefined : new AuditFile(auditFile, this.#deps.clock, this.#deps.log);
   }
 
   /** The room of the login, with its pages and its state, is needed by few and would cost every start some time. */
@@ -194,18 +258,21 @@ export class Daemon {
       config,
       oauth,
       keys: keys.keys,
+      accounts: this.#directory.accounts,
       urls: this.#urlsOf(config),
       clock,
       log,
+      meter: this.#meters.login,
       onEnd: (principal) => {
         this.#sessions.endOf(principal);
-        for (const line of [...this.#sseLines.values()]) if (line.principal === principal) line.stream.end();
+        this.#endStreams((id) => id === principal);
       },
     });
   }
 
   /** After a reload: logins of users that are gone end, and state that nobody reads any more is closed. */
   async #replaceLogin(before: AuthorizationServer | undefined, now: AuthorizationServer | undefined): Promise<void> {
+    await this.#keepIn(now);
     if (before !== undefined && before.state !== now?.state) await before.close();
     await now?.endForeignLogins();
   }
@@ -224,6 +291,7 @@ export class Daemon {
     const sweep = clock.every(SWEEP_MS, () => {
       this.#sessions.sweep();
       for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep();
+      this.#lookAtPatterns(false);
     });
     const loginSweep = clock.every(LOGIN_SWEEP_MS, () => {
       this.#login
@@ -231,6 +299,7 @@ export class Daemon {
         .catch((error: unknown) => log.error({ error: String(error) }, "old logins were not removed"));
     });
     this.#stopSweeps.push(
+      this.#directory.watch((change) => this.#accessChanged(change)),
       sweep,
       loginSweep,
       settleWhenIdle(clock, () => this.open === 0),
@@ -247,12 +316,17 @@ export class Daemon {
         : this.#deps.onPanic(server, reason);
     return makeRooms(config, this.#rooms, this.#config, {
       access: login?.grants,
+      keys: this.#directory.keys,
+      audit: this.#audit,
+      limits: this.#limits,
       clock,
       random,
       log,
       onPanic,
+      meters: this.#meters,
       watchdog: this.#watchdog,
       parking: this.#parking,
+      tasks: this.#tasks,
     });
   }
 
@@ -265,6 +339,9 @@ export class Daemon {
     const { clock, log } = this.#deps;
     return makeJointRooms(config, rooms, this.#joint, {
       access: login?.grants,
+      keys: this.#directory.keys,
+      audit: this.#audit,
+      limits: this.#limits,
       clock,
       log,
       own,
@@ -310,6 +387,50 @@ export class Daemon {
     } else if (!isDeepStrictEqual(endpoint.config.toolFilter, before.endpoint.config.toolFilter)) {
       for (const session of this.#sessions.of(name)) session.listChanged(["tools"]);
     }
+  }
+
+  /** Users or keys are other than before: who is gone is out at once, whose rights have changed is told to look again. */
+  #accessChanged(change: AccessChange): void {
+    this.#lookAtPatterns(true);
+    this.#login
+      ?.endForeignLogins()
+      .catch((error: unknown) => this.#deps.log.error({ error: String(error) }, "logins could not be ended"));
+    const users = new Set(change.users);
+    const keys = new Set(change.keys);
+    const affected = ({ user, id }: Principal): boolean => keys.has(id) || (user !== undefined && users.has(user));
+    // A server is used by those too who came in by the URL of several.
+    const joint = [...this.#joint.values()];
+    for (const [name, { endpoint, gate }] of this.#rooms) {
+      this.#sessions.drop(name, (session) => !gate.knows(session.principal));
+      endpoint.switchboard.dismissListening(
+        (principal) => !gate.knows(principal) && !joint.some((room) => room.gate.knows(principal)),
+      );
+      for (const session of this.#sessions.of(name)) if (affected(session.principal)) endpoint.restored(session);
+      endpoint.switchboard.rightsChanged(affected);
+    }
+    for (const [name, { endpoint, gate }] of this.#joint) {
+      this.#sessions.drop(name, (session) => !gate.knows(session.principal));
+      endpoint.accessChanged((principal) => gate.knows(principal), affected);
+    }
+    for (const line of [...this.#sseLines.values()]) {
+      if ((this.#rooms.get(line.endpoint) ?? this.#joint.get(line.endpoint))?.gate.knows(line.principal) === false)
+        line.stream.end();
+    }
+  }
+
+  /** Says which patterns of users and keys fit nothing. @param changed they are others than before */
+  #lookAtPatterns(changed: boolean): void {
+    if (changed) this.#idlePatterns.expect(this.#directory.patterns);
+    const servers = [...this.#rooms].map(([name, { endpoint }]) => {
+      return { name, tools: endpoint.switchboard.upstream.catalogue?.tools };
+    });
+    for (const text of this.#idlePatterns.look(servers)) this.#deps.log.warn({}, text);
+  }
+
+  #endStreams(which: (principal: string) => boolean): void {
+    for (const line of [...this.#sseLines.values()]) if (which(line.principal.id)) line.stream.end();
+    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.dismissListening(({ id }) => which(id));
+    for (const { endpoint } of this.#joint.values()) endpoint.accessChanged(({ id }) => !which(id));
   }
 
   /** Leaves an address: nobody gets in there any more, but calls that came in by it are answered. */
@@ -379,6 +500,7 @@ export class Daemon {
         login,
         addresses: new ClientAddress(config),
         startedAt: this.#startedAt,
+        meters: this.#meters,
         viewer: (request, peers) => viewerOf(request, peers, rooms),
       }),
     });

@@ -25,7 +25,7 @@ export function readUsers(proxy: ProxyFile): Map<string, UserConfig> {
 }
 
 /** A user in several places is the sum: the password stays from where there is one. */
-function readUser(entry: UserFile, before: UserConfig | undefined): UserConfig {
+export function readUser(entry: UserFile, before: UserConfig | undefined): UserConfig {
   const file = typeof entry === "string" ? { password: entry } : entry;
   return {
     password: file.password ?? before?.password,
@@ -51,6 +51,7 @@ export function readApiKeys(
         ["mcpProxy", "apiKeys", key],
         `the API key of "${client.clientId}" is printed in a manual, so everybody knows it: it is ignored`,
         {
+          code: "config.placeholder",
           at: "key",
           hint: "replace it by a random one, for instance from: openssl rand -hex 32",
         },

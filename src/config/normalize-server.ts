@@ -65,6 +65,7 @@ export function normalizeServer(name: string, file: ServerFile, context: ServerC
     timeoutMs: readTimeout(file.timeout, target.target.kind, [...path, "timeout"], context),
     panicIfInvalid: options.panicIfInvalid ?? defaults.panicIfInvalid ?? false,
     logEnabled: options.logEnabled ?? defaults.logEnabled ?? false,
+    ...((options.logEnabled ?? defaults.logEnabled) === false ? { logSilenced: true } : {}),
     authTokens,
     toolFilter: readToolFilter(options.toolFilter, [...path, "options", "toolFilter"], problems),
     prefix: file.prefix,
@@ -189,6 +190,7 @@ function openDespiteOauth(
   const message = `"oauth2" does not apply to type "sse", so server "${displayName(name)}" has no protection`;
   const hint = 'set mcpProxy.type to "streamable-http" (or leave it out), or give the server authTokens';
   context.problems.warning(["mcpServers", name], context.loopback ? message : `${message} and is refused`, {
+    code: "config.exposed",
     at: "key",
     hint,
   });

@@ -1,7 +1,7 @@
 import { join, resolve } from "node:path";
 import type { Config, Flavour, ListenAddress, ServerConfig } from "./config.ts";
 import type { Reading } from "./context.ts";
-import { isYes, readEnvironmentAccess } from "./env-mode.ts";
+import { checkKeyFile, isYes, readEnvironmentAccess } from "./env-mode.ts";
 import type { EnvironmentAccess } from "./env-mode.ts";
 import type { Gap } from "./expand.ts";
 import { chooseAddress, defaultAddress, isLoopback, parseAddress, parsePort } from "./listen.ts";
@@ -16,6 +16,7 @@ import {
   readOAuth,
   readUsers,
 } from "./normalize-access.ts";
+import { adviseOnAccess } from "./advice.ts";
 import { normalizeServer } from "./normalize-server.ts";
 import { displayName } from "./problem.ts";
 import type { Path, Problem, Problems } from "./problem.ts";
@@ -43,6 +44,7 @@ export function normalize(draft: Draft): { config: Config; problems: readonly Pr
   const proxy: ProxyFile = file.mcpProxy ?? {};
   const defaults = proxy.options ?? {};
   const oauth2 = defaults.oauth2 ?? {};
+  adviseOnAccess(proxy, oauth2, problems);
   const access = flavour === "env" ? readEnvironmentAccess(env, context.cwd) : undefined;
   const listen = readListen(draft, proxy);
   const loopback = isLoopback(listen);
@@ -125,16 +127,17 @@ export function normalize(draft: Draft): { config: Config; problems: readonly Pr
     identityProvider,
     oauth: oauthOn ? readOAuth(oauth2) : undefined,
     authDisabled: access?.authDisabled ?? false,
-    restartDelayMs: readRestartDelay(access && env["MCP_RESTART_DELAY"]),
+    restartDelayMs: access === undefined ? RESTART_DELAY_MS : readRestartDelay(env["MCP_RESTART_DELAY"], problems),
   };
   if (config.oauth !== undefined && listen.kind === "unix" && config.baseURL === undefined) {
     problems.error(["mcpProxy"], "logins behind a unix: address need baseURL, the address clients use", {
       hint: 'set "baseURL": "https://mcp.example.com"',
     });
   }
+  const keyProblems = proxy.apiKeysFile === undefined ? [] : checkKeyFile(proxy.apiKeysFile, context.cwd);
   checkServers(draft, config);
   checkProtection(draft, config, access, loopback);
-  return { config, problems: access?.problems ?? [] };
+  return { config, problems: [...(access?.problems ?? []), ...keyProblems] };
 }
 
 function readServes(type: ProxyFile["type"]): Config["serves"] {
@@ -190,9 +193,18 @@ function readAggregate(file: ProxyFile["aggregate"], flavour: Flavour): Config["
   };
 }
 
-function readRestartDelay(seconds: string | undefined): number {
-  const value = Number(seconds?.trim() || Number.NaN);
-  return Number.isFinite(value) && value >= 0 ? Math.min(value, 3600) * 1000 : 1000;
+/** First delay before a server that ended is started again; the Python programs waited longer. */
+const RESTART_DELAY_MS = 1_000;
+const ENV_RESTART_DELAY_MS = 5_000;
+/** Without any delay a server that dies at once would be started without end. */
+const LEAST_RESTART_DELAY_MS = 250;
+
+function readRestartDelay(seconds: string | undefined, problems: Problems): number {
+  if (!seconds?.trim()) return ENV_RESTART_DELAY_MS;
+  const value = Number(seconds);
+  if (Number.isFinite(value) && value >= 0) return Math.max(LEAST_RESTART_DELAY_MS, Math.min(value, 3600) * 1000);
+  problems.warning([], `MCP_RESTART_DELAY must be a number of seconds; ${ENV_RESTART_DELAY_MS / 1000} is used`);
+  return ENV_RESTART_DELAY_MS;
 }
 
 /** @returns whether the name can be served */
@@ -236,13 +248,20 @@ function checkProtection(draft: Draft, config: Config, access: EnvironmentAccess
     !access.problems.some((problem) => problem.severity === "error")
   ) {
     draft.problems.error([], "nothing protects the endpoint: no authentication is configured", {
+      code: "config.unprotected",
       hint: "set MCP_API_KEYS=key:client or MCP_API_KEYS_PATH, or MCP_AUTH_PROVIDER=oauth_proxy with AUTH0_*; MCP_DISABLE_AUTH=true serves without",
     });
     return;
   }
   if (loopback) {
     if (access?.authDisabled === true)
-      draft.problems.warning([], "MCP_DISABLE_AUTH: authentication is OFF, anybody on this machine can use every tool");
+      draft.problems.warning(
+        [],
+        "MCP_DISABLE_AUTH: authentication is OFF, anybody on this machine can use every tool",
+        {
+          code: "config.exposed",
+        },
+      );
     return;
   }
   const names = open.map((server) => `"${server.displayName}"`).join(", ");
@@ -250,6 +269,7 @@ function checkProtection(draft: Draft, config: Config, access: EnvironmentAccess
     [],
     `authentication is OFF for ${names}, and the address is not loopback: ANYBODY who reaches it can use these tools`,
     {
+      code: "config.exposed",
       hint: 'set "authTokens" or "oauth2" in mcpProxy.options, or listen on 127.0.0.1',
     },
   );

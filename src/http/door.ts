@@ -16,6 +16,8 @@ import type { PathTable } from "./paths.ts";
 export interface Guarded {
   readonly endpoint: Endpoint;
   readonly gate: Gate;
+  /** There where several servers are behind it. */
+  readonly plan?: unknown;
 }
 
 export interface DoorDeps extends AdmissionDeps {
@@ -56,14 +58,19 @@ export class Door {
     const admission = admit(request, room.gate, peers, this.#deps);
     if (admission instanceof Response) {
       const fields = { server: room.endpoint.displayName, status: admission.status };
-      if (admission.status >= 400) this.#deps.log.debug(fields, "request refused");
+      if (admission.status >= 400) {
+        room.endpoint.refused(admission.status);
+        this.#deps.log.debug(fields, "request refused");
+      }
       return admission;
     }
+    const { caller } = admission;
+    if (room.plan !== undefined) caller.endpoint = room.endpoint.displayName;
     const { streamableHttp, httpSse } = this.#deps;
     const admitted = {
       request,
       endpoint: room.endpoint,
-      caller: admission.caller,
+      caller,
       headers: admission.headers,
       heard: this.#logger(room, admission),
       patient: (on: boolean) => peers.timeout(request, on ? 0 : IDLE_TIMEOUT_SECONDS),

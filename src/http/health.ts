@@ -1,6 +1,8 @@
+import type { ServerConfig } from "../config/config.ts";
 import type { Sessions } from "../relay/sessions.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import { remedyOf } from "../upstream/remedy.ts";
 import type { UpstreamStatus } from "../upstream/upstream.ts";
 import type { Room } from "./rooms.ts";
 
@@ -18,6 +20,10 @@ export interface HealthDeps {
 export interface Viewer {
   /** Has a credential, or sits on this machine. */
   readonly known: boolean;
+  /** Has a credential. */
+  readonly credential: boolean;
+  /** Sits on this machine, with nothing in between. */
+  readonly direct: boolean;
   /** May read `/status`. */
   readonly mayAsk: boolean;
   /** The servers this viewer may use. */
@@ -41,12 +47,14 @@ export function readiness(deps: HealthDeps): string[] {
   return starting;
 }
 
-export function healthReport(deps: HealthDeps, viewer: Viewer): object {
+/** @param outside asked for outside the path prefix, where it is told only to who may use what is below it */
+export function healthReport(deps: HealthDeps, viewer: Viewer, outside: boolean): object {
+  const sees = viewer.credential || (viewer.known && !outside);
   return {
     status: "healthy",
     service: "mcp-proxy",
     version: deps.version,
-    path_prefix: viewer.known && deps.pathPrefix !== "" ? deps.pathPrefix : null,
+    path_prefix: sees && deps.pathPrefix !== "" ? deps.pathPrefix : null,
     ...(viewer.known ? { servers: viewer.health.map((name) => displayName(deps, name)) } : {}),
   };
 }
@@ -60,8 +68,9 @@ export function statusReport(deps: HealthDeps, viewer: Viewer): object {
     if (room === undefined) continue;
     const { switchboard, config } = room.endpoint;
     const { status } = switchboard.upstream;
-    servers[config.displayName] = serverReport(status, switchboard.requests);
-    instances[config.displayName] = status.state;
+    const key = freeKey(config.displayName, servers);
+    servers[key] = serverReport(status, switchboard.requests, config, viewer.known);
+    instances[key] = status.state;
     last = Math.max(last, switchboard.lastActivity ?? 0);
   }
   return {
@@ -76,14 +85,31 @@ export function statusReport(deps: HealthDeps, viewer: Viewer): object {
   };
 }
 
-function serverReport(status: UpstreamStatus, requests: number): object {
+/** Names are shown up to their first slash only, and two may be alike so far. */
+function freeKey(name: string, taken: object): string {
+  if (!(name in taken)) return name;
+  let number = 2;
+  while (`${name} (${number})` in taken) number++;
+  return `${name} (${number})`;
+}
+
+/** @param known what a server writes to stderr is for callers with a credential and on this machine */
+function serverReport(status: UpstreamStatus, requests: number, config: ServerConfig, known: boolean): object {
   return {
     state: status.state,
     requests,
     connections: status.connections,
     restarts: status.restarts,
     ...(status.catalogue === undefined ? {} : { tools: status.catalogue.tools.size }),
-    ...(status.fault === undefined ? {} : { code: status.fault.code, error: status.fault.message }),
+    ...(status.fault === undefined
+      ? {}
+      : {
+          code: status.fault.code,
+          error: status.fault.message,
+          hint: remedyOf(status.fault, config),
+        }),
+    ...(status.readyMs === undefined ? {} : { ready_ms: status.readyMs }),
+    ...(known && status.state === "connecting" && status.progress !== undefined ? { progress: status.progress } : {}),
     ...(status.retryAt === undefined ? {} : { next_try: new Date(status.retryAt).toISOString() }),
   };
 }

@@ -10,7 +10,7 @@ import type { Member } from "../relay/aggregate/member.ts";
 import { ServerEndpoint } from "../relay/endpoint.ts";
 import type { Session } from "../relay/session.ts";
 import { EVERYTHING_ENDPOINT, groupEndpoint } from "./paths.ts";
-import { gateOf } from "./rooms.ts";
+import { gateOf, oversightOf } from "./rooms.ts";
 import type { Room, RoomDeps } from "./rooms.ts";
 
 /** Several servers at one URL, with what protects it. */
@@ -20,7 +20,7 @@ export interface JointRoom {
   readonly plan: AggregatePlan;
 }
 
-export type JointDeps = Pick<RoomDeps, "access" | "log" | "clock" | "parking"> & {
+export type JointDeps = Pick<RoomDeps, "access" | "keys" | "log" | "clock" | "parking" | "audit" | "limits"> & {
   /** The sessions of an endpoint that are in memory. */
   readonly sessionsOf: (endpoint: string) => Iterable<Session>;
   /** Everything is for the one client of this process. */
@@ -59,10 +59,7 @@ export function makeJointRooms(
     const all = group.servers.flatMap((server) => rooms.get(server) ?? []);
     const { options } = group;
     const audience = groupAudience(group.name);
-    const gate =
-      options === undefined
-        ? jointGate(all, audience, deps)
-        : gateOf({ ...options, name: group.name, displayName: group.name }, config, deps, audience);
+    const gate = options === undefined ? jointGate(all, audience, deps) : gateOf(options, config, deps, audience);
     add(name, group.name, gate, makeMembers(name, all, config, deps, group));
   }
   return joint;
@@ -105,7 +102,13 @@ function makeMembers(
       name,
       displayName: server.displayName,
       prefix: server.prefix ?? (bare ? "" : name),
-      endpoint: new ServerEndpoint(server, endpoint.switchboard, deps.parking, place),
+      endpoint: new ServerEndpoint(
+        server,
+        endpoint.switchboard,
+        deps.parking,
+        oversightOf(server, config, deps),
+        place,
+      ),
       hears: (method) => mayHear(all, server.name, method),
       // A group with options of its own lets its callers have all of it.
       reaches: (principal) => deps.own || group?.options !== undefined || gate.open || gate.knows(principal),

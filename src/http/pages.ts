@@ -9,9 +9,12 @@ import type { HealthDeps, Viewer } from "./health.ts";
 import type { Peers } from "./caller.ts";
 import type { HostRule } from "./origin.ts";
 import { pathOf } from "./paths.ts";
+import { metricsText } from "./metrics.ts";
+import type { Meters } from "../telemetry/meters.ts";
 import type { PathTable } from "./paths.ts";
 
 export interface PagesDeps extends HealthDeps {
+  readonly meters: Meters;
   readonly hosts: HostRule;
   readonly paths: PathTable;
   /** Where somebody logs in; undefined where nothing is behind a login. */
@@ -41,14 +44,18 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     if (starting.length === 0) return c.json({ status: "ready" });
     return c.json({ status: "starting", ...(viewer(c).known ? { starting } : {}) }, 503);
   });
-  app.get("/health", (c) => c.json(healthReport(deps, viewer(c))));
+  app.get("/health", (c) => c.json(healthReport(deps, viewer(c), deps.paths.local(pathOf(c.req.url)) === undefined)));
   app.get("/status", (c) => {
     const who = viewer(c);
-    if (!who.mayAsk) {
-      c.header("WWW-Authenticate", "Bearer");
-      return problem(c, 401, "send a valid token as Authorization: Bearer <token>");
-    }
+    if (!who.mayAsk) return unauthorized(c);
     return c.json(statusReport(deps, who));
+  });
+  app.get("/metrics", async (c) => {
+    const who = viewer(c);
+    if (!who.mayAsk && !who.direct) return unauthorized(c);
+    const loginMeter = deps.login === undefined ? undefined : deps.meters.login;
+    const { text, contentType } = await metricsText({ ...deps, loginMeter }, who.direct ? who.health : who.servers);
+    return c.body(text, 200, { "Content-Type": contentType, "Cache-Control": "no-store" });
   });
   app.get("/", (c) =>
     c.json({ service: "mcp-proxy", version: deps.version, hint: "MCP endpoints are at /<name>/mcp" }),
@@ -56,11 +63,26 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
 
   if (deps.login !== undefined) addLoginRoutes(app, deps.login, deps.paths, deps.addresses);
 
+  let told = Number.NEGATIVE_INFINITY;
+  /** Who forgot the prefix finds the right URL in the log, and nowhere else. */
+  const tellPrefix = (url: string): void => {
+    const { paths, pathPrefix, clock, log } = deps;
+    const path = pathOf(url);
+    if (pathPrefix === "" || paths.local(path) !== undefined) return;
+    if (!/\/(mcp|sse)\/?$/.test(path) || clock.now() - told < 10_000) return;
+    told = clock.now();
+    log.warn(
+      {},
+      `nothing is served at ${path.slice(0, 100)}: with the path prefix it is ${pathPrefix}${path.slice(0, 100)}`,
+    );
+  };
+
   app.notFound((c) => {
     const { login } = deps;
     const host = c.req.header("host") ?? null;
     const found = login === undefined || c.req.method !== "GET" ? undefined : appendedMetadata(c.req.path, host, login);
     if (found !== undefined) return c.json(found, 200, METADATA_HEADERS);
+    tellPrefix(c.req.url);
     return problem(c, 404, "nothing is served at this path; MCP endpoints are at /<name>/mcp");
   });
   app.onError((error, c) => {
@@ -68,6 +90,11 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     return problem(c, 500, "something went wrong here; the log has more");
   });
   return (request, peers) => app.fetch(request, { peers });
+}
+
+function unauthorized(c: Context): Response {
+  c.header("WWW-Authenticate", "Bearer");
+  return problem(c, 401, "send a valid token as Authorization: Bearer <token>");
 }
 
 function problem(c: Context, status: 401 | 403 | 404 | 500, message: string): Response {

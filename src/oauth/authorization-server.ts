@@ -1,8 +1,10 @@
+import type { Accounts } from "../auth/accounts.ts";
 import type { Config, OAuthConfig } from "../config/config.ts";
 import { Sealer } from "../store/sealer.ts";
 import type { StateStore } from "../store/state-store.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { LoginMeter } from "../telemetry/meters.ts";
 import { AddressRule } from "./address-rule.ts";
 import { resourceMetadata, serverMetadata } from "./capabilities.ts";
 import { authenticateClient } from "./client-auth.ts";
@@ -25,7 +27,7 @@ import type { LoginThrottle } from "./throttle.ts";
 import { tokenRequest } from "./token-request.ts";
 import { introspect, revoke } from "./token-status.ts";
 import { BrowserCookie, Transactions } from "./transaction.ts";
-import { Users, admissible } from "./users.ts";
+import { Users } from "./users.ts";
 
 const DOCUMENTS_PER_MINUTE = 60;
 
@@ -34,8 +36,11 @@ export interface AuthorizationServerDeps {
   readonly oauth: OAuthConfig;
   readonly keys: readonly [Uint8Array, ...Uint8Array[]];
   readonly urls: PublicUrls;
+  /** Who may log in, and what they may use. */
+  readonly accounts: Accounts;
   readonly clock: Clock;
   readonly log: Log;
+  readonly meter: LoginMeter;
   /** A login has ended: what this principal has open must end too. */
   readonly onEnd: (principal: string) => void;
 }
@@ -75,7 +80,7 @@ export class AuthorizationServer {
     this.#policy = { extra: oauth.allowedRedirectURIs, anyHttps: config.flavour === "env" };
     this.#addresses = new AddressRule(oauth.allowedIPs);
     this.#registrations = new MinuteLimit(clock, oauth.registrationsPerMinute);
-    this.#users = new Users(admissible(config), keys);
+    this.#users = new Users(deps.accounts, keys);
     this.#pages = new Pages(oauth.templateDir, log);
     this.resources = new Resources(config);
     this.#documents = new ClientDocuments(
@@ -99,12 +104,15 @@ export class AuthorizationServer {
       cookie: new BrowserCookie(urls.secure),
       clock,
       log,
+      meter: deps.meter,
       refreshMs: oauth.refreshTokenExpirationMs,
     });
   }
 
   /** Ends the logins of users that are gone or have another password. */
   async endForeignLogins(): Promise<void> {
+    // A users file that is late must not cost everybody his login.
+    if (this.#deps.accounts.unread) return;
     const over = [...this.grants.all].filter(
       ({ user, passwordMark }) => user !== undefined && !this.#users.unchanged(user, passwordMark),
     );
@@ -149,6 +157,7 @@ export class AuthorizationServer {
         });
       const metadata = readMetadata(await readJson(request), this.#policy);
       const { client, secret } = await this.clients.register(metadata);
+      this.#deps.meter.registrations++;
       this.#deps.log.info(
         { client: client.id, name: metadata.client_name, address: visitor.address },
         "a client registered",
@@ -171,7 +180,9 @@ export class AuthorizationServer {
       };
       const { clock, oauth } = this.#deps;
       const lifetimes = { accessMs: oauth.tokenExpirationMs, refreshMs: oauth.refreshTokenExpirationMs };
-      return jsonAnswer(await tokenRequest(params, client, { grants: this.grants, clock, lifetimes, audienceOf }));
+      const answer = await tokenRequest(params, client, { grants: this.grants, clock, lifetimes, audienceOf });
+      this.#deps.meter.tokens++;
+      return jsonAnswer(answer);
     });
   }
 

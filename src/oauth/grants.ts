@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import type { Accounts } from "../auth/accounts.ts";
 import type { AccessTokens } from "../auth/oauth-gate.ts";
 import type { Principal } from "../policy/principal.ts";
 import type { StateStore } from "../store/state-store.ts";
@@ -13,13 +14,18 @@ import type { TokenKind } from "./tokens.ts";
 
 /** Tokens whose digest is remembered, so that a request costs a look-up and not a hash. */
 const MAX_REMEMBERED = 10_000;
+/** How long a client may take to come with its first token. */
+const UNUSED_MS = 60_000;
 
 export interface GrantsDeps {
   readonly store: StateStore;
   readonly clock: Clock;
   readonly log: Log;
+  readonly accounts: Accounts;
   /** A grant has ended: what its principal has open must end too. */
   readonly onEnd: (principal: string) => void;
+  /** A login succeeded, and nobody came with its token. */
+  readonly onUnused?: () => void;
 }
 
 export interface Issued {
@@ -84,6 +90,7 @@ export class Grants implements AccessTokens {
     const { grant, pair, principal } = known;
     if (this.#grants.get(grant.id) !== grant || this.#deps.clock.now() >= pair.accessExpires) return "invalid";
     if (pair.audience !== undefined && pair.audience !== audience) return "invalid";
+    if (grant.user !== undefined && !this.#deps.accounts.admits(grant.user)) return "invalid";
     if (!pair.scopes.includes(DEFAULT_SCOPE)) return "insufficient";
     this.#markSeen(grant, pair);
     return principal;
@@ -145,6 +152,25 @@ export class Grants implements AccessTokens {
     };
   }
 
+  /**
+   * Says so once when nobody has used a token of a new login after a minute. The person sees a login that worked and
+   * a client that does not, and no request ever arrives here that a log could show.
+   */
+  expectUse(grant: Grant): void {
+    const { clock, log, onUnused } = this.#deps;
+    clock.after(UNUSED_MS, () => {
+      if (this.#grants.get(grant.id) !== grant || grant.pairs.length === 0 || grant.pairs.some(({ seen }) => seen))
+        return;
+      onUnused?.();
+      log.warn(
+        { code: "login.token_unused", client: grant.client, user: grant.user },
+        "a login succeeded, but its token was not used within a minute. Usually something in front of this proxy, such " +
+          "as a rule of Cloudflare against AI bots, stops the client: allow its user agent (Claude-User for Claude) for " +
+          "/.well-known/*, /oauth/* and the MCP endpoints",
+      );
+    });
+  }
+
   /** Something about tokens that may be remembered has changed. */
   forgetTokens(): void {
     this.#known.clear();
@@ -185,7 +211,12 @@ export class Grants implements AccessTokens {
   #recognize(token: string): Known | undefined {
     const found = this.find(token, "access");
     if (found === undefined) return undefined;
-    const known = { ...found, principal: principalOf(found.grant) };
+    const { user } = found.grant;
+    const { accounts } = this.#deps;
+    // Tokens taken over from an older program may name no user; those are nobody's to narrow.
+    const narrowed =
+      user === undefined ? {} : { rights: accounts.rightsOf(user), limits: () => accounts.find(user)?.limits };
+    const known = { ...found, principal: { ...principalOf(found.grant), ...narrowed } };
     this.#known.set(token, known);
     return known;
   }
@@ -237,5 +268,5 @@ class Counts {
 export function principalOf(grant: Grant): Principal {
   const { user, client } = grant;
   const name = user === undefined ? "" : encodeURIComponent(user);
-  return { kind: "user", id: `user:${name}:${client}`, ...(user === undefined ? {} : { user }) };
+  return { kind: "user", id: `user:${name}:${client}`, client, ...(user === undefined ? {} : { user }) };
 }

@@ -1,19 +1,24 @@
 import { offeredLists } from "../protocol/capabilities.ts";
 import type { ServerConfig, ToolFilter } from "../config/config.ts";
+import { both } from "../policy/rights.ts";
 import type { ServerRights } from "../policy/rights.ts";
-import { allowsTool, filterList, filterToolList, filterTools } from "../policy/tool-filter.ts";
-import { missingTool, withheld, withheldList } from "../policy/withheld.ts";
+import { allowsTool, filterToolList, filterTools } from "../policy/tool-filter.ts";
+import { removeKeys } from "../protocol/eras/object-text.ts";
 import { find, splice } from "../protocol/json.ts";
 import { ErrorCode, errorText, resultText } from "../protocol/errors.ts";
 import { levelName, levelRank } from "../protocol/log-levels.ts";
 import type { Message } from "../protocol/message.ts";
+import type { ListKind } from "../upstream/catalogue.ts";
 import type { Caller, Client, EventStream, Reply } from "./ends.ts";
 import type { Description } from "./line.ts";
+import type { Endpoint } from "./served.ts";
 import type { Dialogue } from "./dialogue.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { ModernEndpoint } from "./modern-endpoint.ts";
-import type { Endpoint } from "./served.ts";
+import { answerNarrowed } from "./narrowed.ts";
+import { Oversight } from "./oversight.ts";
+import type { OversightDeps, WatchedCall } from "./oversight.ts";
 import type { Parking } from "./parking.ts";
 import type { Session } from "./session.ts";
 import type { Switchboard } from "./switchboard.ts";
@@ -36,28 +41,37 @@ export class ServerEndpoint implements Endpoint {
   readonly config: ServerConfig;
   readonly switchboard: Switchboard;
   readonly #filter: ToolFilter | undefined;
-  readonly #rights: ServerRights | undefined;
-  /** The patterns of the group it is served in. */
-  readonly tools: readonly string[] | undefined;
+  readonly #place: Place | undefined;
+  readonly #oversight: Oversight | undefined;
 
   /** The same URL for clients of the stateless era. */
   readonly modern: ModernEndpoint;
 
-  /** @param config may be newer than the switchboard's, where the connections need not be made again */
-  constructor(config: ServerConfig, switchboard: Switchboard, parking: Parking<Dialogue>, place?: Place) {
+  /**
+   * @param config may be newer than the switchboard's, where the connections need not be made again
+   * @param oversight who counts and keeps what is called; absent: nobody
+   */
+  constructor(
+    config: ServerConfig,
+    switchboard: Switchboard,
+    parking: Parking<Dialogue>,
+    oversight?: OversightDeps,
+    place?: Place,
+  ) {
     this.config = config;
     this.switchboard = switchboard;
     this.#filter = config.toolFilter;
-    this.#rights = place?.rights;
-    this.tools = place?.tools;
+    this.#place = place;
+    this.#oversight = oversight === undefined ? undefined : Oversight.of(config, oversight);
     this.modern = new ModernEndpoint({
       name: place?.name ?? config.name,
       switchboard,
       parking,
       clock: switchboard.clock,
       allows: (message, caller) => this.#allows(message, caller, undefined),
-      withheld: (message) => (this.whole ? undefined : withheld(message, true)),
-      listHooks: (method) => this.listHooks(method),
+      listHooks: (caller) => this.#listHooks(caller),
+      rights: (caller) => this.#rights(caller),
+      oversight: this.#oversight,
     });
   }
 
@@ -81,14 +95,30 @@ export class ServerEndpoint implements Endpoint {
     return this.switchboard.explain(error, caller);
   }
 
-  /** Whether a tool of the server is among those served here. */
+  refused(status: number): void {
+    this.switchboard.meter.refused(status);
+  }
+
+  /** The patterns that say which tools of the server are served here; undefined: all. */
+  get tools(): readonly string[] | undefined {
+    return this.#place?.tools;
+  }
+
+  /** Whether a tool of the server is among those served here, to whomever. */
   serves(tool: string): boolean {
-    return (this.#filter === undefined || allowsTool(this.#filter, tool)) && this.#rights?.tool(tool) !== false;
+    return (this.#filter === undefined || allowsTool(this.#filter, tool)) && this.#place?.rights?.tool(tool) !== false;
   }
 
   /** Whether more than single tools is served here: prompts, resources, completion. */
   get whole(): boolean {
-    return this.#rights?.whole !== false;
+    return this.#place?.rights?.whole !== false;
+  }
+
+  /** Whether a caller sees anything of a list of the server, and what changes it for him. */
+  listing(kind: ListKind, caller: Caller): ExchangeHooks | "withheld" | undefined {
+    const rights = this.#rights(caller);
+    if (rights !== undefined && (kind === "tools" ? !rights.any : !rights.whole)) return "withheld";
+    return kind === "tools" ? this.#listHooks(caller) : undefined;
   }
 
   /**
@@ -103,7 +133,10 @@ export class ServerEndpoint implements Endpoint {
       end: version?.end ?? 0,
       text: JSON.stringify(session.client.protocolVersion),
     };
-    return resultText(message.id ?? "null", splice(text, [edit]));
+    const said = splice(text, [edit]);
+    // How a server is to be used concerns those who may use some of it.
+    const told = this.#rights(caller)?.any === false ? removeKeys(said, (key) => key === "instructions") : said;
+    return resultText(message.id ?? "null", told);
   }
 
   /** @param spelled what the client calls the tool, where that is not its name */
@@ -114,19 +147,21 @@ export class ServerEndpoint implements Endpoint {
     reply: Reply,
     spelled?: string,
   ): Exchange | undefined {
-    const missing = this.whole ? undefined : withheld(message, false);
-    if (missing !== undefined) {
-      reply.finish(errorText(message.id ?? "null", missing.code, missing.text, missing.data));
-      return undefined;
+    const watched = this.#oversight?.admit(message, caller, reply);
+    if (watched === "refused") return undefined;
+    const rights = this.#rights(caller);
+    if (rights?.whole === false) {
+      const answer = answerNarrowed(message, rights, false);
+      if (answer !== undefined) {
+        reply.finish(answer.text, answer.status);
+        return undefined;
+      }
     }
     switch (message.method) {
       case "tools/call":
-        return this.#call(message, caller, session, reply, spelled);
+        return this.#call(message, caller, session, reply, watched, spelled);
       case "tools/list":
-      case "prompts/list":
-      case "resources/list":
-      case "resources/templates/list":
-        return this.#relay(message, caller, session, reply, this.listHooks(message.method));
+        return this.#relay(message, caller, session, reply, this.#listHooks(caller));
       case "ping":
         return this.#isStateless ? answerEmpty(message, reply) : this.#relay(message, caller, session, reply);
       case "logging/setLevel":
@@ -151,7 +186,8 @@ export class ServerEndpoint implements Endpoint {
     const { method } = message;
     if (method === undefined || OWN_TO_THE_LINK.has(method)) return;
     // A call without an id is run by servers that only look at the method: it would be past every check.
-    if ((this.#filter ?? this.#rights) !== undefined && !method.startsWith("notifications/")) return;
+    const rights = this.#rights(caller);
+    if ((this.#filter !== undefined || rights !== undefined) && !method.startsWith("notifications/")) return;
     if (method === "notifications/cancelled") {
       const span = message.param("requestId");
       return span === undefined
@@ -159,7 +195,9 @@ export class ServerEndpoint implements Endpoint {
         : session?.exchange(message.slice(span))?.cancel(message.stringParam("reason"));
     }
     if (method === "notifications/progress") return session?.progress(message);
-    if (session === undefined || this.#isStateless) return;
+    if (session === undefined || this.#isStateless || rights?.any === false) return;
+    // Words of a protocol of the server's own; who may use a tool or two of it has no part in that.
+    if (rights?.whole === false && method !== "notifications/roots/list_changed") return;
     if (method === "notifications/roots/list_changed" && !this.#hasOwnRoots(session, caller)) return;
     this.switchboard.send(message.text, caller, session);
   }
@@ -197,14 +235,23 @@ export class ServerEndpoint implements Endpoint {
     return this.switchboard.relay({ message, caller, session, reply, ...(hooks === undefined ? {} : { hooks }) });
   }
 
-  /** What changes the answer to a request for a list. */
-  listHooks(method: string): ExchangeHooks | undefined {
-    if (method !== "tools/list") {
-      const list = this.whole ? undefined : withheldList(method);
-      return list === undefined ? undefined : { rewrite: (text) => filterList(text, list, () => false) };
-    }
+  /** What the caller may use here; undefined where nothing is kept from him. */
+  #rights({ principal }: Caller): ServerRights | undefined {
+    const own = principal.rights?.of(this.config.name);
+    const here = this.#place?.rights;
+    return own === undefined || here === undefined ? (own ?? here) : both(own, here);
+  }
+
+  /** What changes the list of tools for a caller: the filter of the server, and what he may use of it. */
+  #listHooks(caller: Caller): ExchangeHooks | undefined {
+    const filter = this.#filter;
     const { config, upstream } = this.switchboard;
-    const sees = this.#hasRules ? (text: string) => filterToolList(text, (tool) => this.serves(tool)) : undefined;
+    const rights = this.#rights(caller);
+    const shows = (tool: string): boolean =>
+      // Rights are looked at again when the answer is here: they may have changed meanwhile.
+      (filter === undefined || allowsTool(filter, tool)) && this.#rights(caller)?.tool(tool) !== false;
+    const sees =
+      filter === undefined && rights === undefined ? undefined : (text: string) => filterToolList(text, shows);
     if (config.target.kind === "stdio") return sees === undefined ? undefined : { rewrite: sees };
     // Clients of HTTP servers must not be offered tools whose headers could not be made.
     const valid = (text: string): string =>
@@ -221,35 +268,42 @@ export class ServerEndpoint implements Endpoint {
     caller: Caller,
     session: Session | undefined,
     reply: Reply,
+    watched: WatchedCall | undefined,
     spelled: string | undefined,
   ): Exchange | undefined {
     const refuse = (): undefined => {
-      const { code, text } = missingTool(spelled ?? message.stringParam("name") ?? "");
-      reply.finish(errorText(message.id ?? "null", code, text));
+      watched?.ended("denied");
+      const tool = spelled ?? message.stringParam("name") ?? "";
+      reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Unknown tool: ${tool}`));
     };
     const offered = this.#allows(message, caller, session);
-    if (offered === true) return this.#relay(message, caller, session, reply);
+    const relay = (): Exchange =>
+      watched === undefined
+        ? this.#relay(message, caller, session, reply)
+        : this.#relay(message, caller, session, reply, { ended: (good) => watched.ended(good ? "ok" : "failed") });
+    if (offered === true) return relay();
     if (offered === false) return refuse();
-    void offered.then((found) => (found ? void this.#relay(message, caller, session, reply) : refuse()));
+    void offered.then((found) => (found ? void relay() : refuse()));
     return undefined;
   }
 
   #allows(message: Message, caller: Caller, session: Session | undefined): boolean | Promise<boolean> {
-    if (!this.#hasRules) return true;
+    const filter = this.#filter;
+    const rights = this.#rights(caller);
+    if (filter === undefined && rights === undefined) return true;
     const tool = message.stringParam("name");
-    if (tool === undefined || !this.serves(tool)) return false;
+    if (tool === undefined || (filter !== undefined && !allowsTool(filter, tool))) return false;
+    if (rights?.tool(tool) === false) return false;
     return this.switchboard.offers(tool, caller, session);
-  }
-
-  get #hasRules(): boolean {
-    return this.#filter !== undefined || this.#rights !== undefined;
   }
 
   /** On a connection of several a task is its maker's alone; to others it does not exist. */
   #task(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
     const task = message.stringParam("taskId") ?? "";
     const line = this.switchboard.lineOf(session, caller);
-    if (line.exclusive !== undefined || line.tasks.belongs(task, caller, session)) {
+    const rights = this.#rights(caller);
+    const may = rights === undefined ? undefined : (tool: string) => rights.tool(tool);
+    if ((line.exclusive !== undefined && may === undefined) || line.tasks.belongs(task, caller, session, may)) {
       return this.#relay(message, caller, session, reply);
     }
     reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Task not found: ${task}`));
@@ -258,8 +312,10 @@ export class ServerEndpoint implements Endpoint {
 
   #listTasks(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange {
     const line = this.switchboard.lineOf(session, caller);
-    if (line.exclusive !== undefined) return this.#relay(message, caller, session, reply);
-    const rewrite = (text: string): string => line.tasks.only(text, caller, session);
+    const rights = this.#rights(caller);
+    if (line.exclusive !== undefined && rights === undefined) return this.#relay(message, caller, session, reply);
+    const may = rights === undefined ? undefined : (tool: string) => rights.tool(tool);
+    const rewrite = (text: string): string => line.tasks.only(text, caller, session, may);
     return this.#relay(message, caller, session, reply, { rewrite });
   }
 

@@ -2,8 +2,11 @@ import type { Capabilities } from "../protocol/eras/envelope.ts";
 import { Meta } from "../protocol/eras/names.ts";
 import { removeKeys } from "../protocol/eras/object-text.ts";
 import { DEFAULT_RANK, levelName, levelRank } from "../protocol/log-levels.ts";
+import type { Principal } from "../policy/principal.ts";
+import { mayHear } from "../policy/rights.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
+import type { Outcome } from "../telemetry/meters.ts";
 import type { Connection, ConnectionListener } from "../upstream/connection.ts";
 import type { Fault } from "../upstream/fault.ts";
 import type { Need } from "../upstream/upstream.ts";
@@ -15,25 +18,32 @@ import { Hearing } from "./hearing.ts";
 import type { Listening } from "./listening.ts";
 import { Questions } from "./questions.ts";
 import type { Session } from "./session.ts";
-import type { Subscriptions } from "./subscriptions.ts";
+import type { Subscriber, Subscriptions } from "./subscriptions.ts";
 import { Tasks, relatedTask } from "./tasks.ts";
+import type { KeptOwners } from "./tasks.ts";
 
 /** What a line needs from the switchboard it belongs to. */
 export interface LineOwner {
   readonly clock: Clock;
+  /** Name of the server. */
+  readonly name: string;
   /** Whether answers differ per caller, so that none may be kept for others. */
   readonly differs: boolean;
-  /** A list of the server has changed, or may have. @param method the notification's, undefined when any may have */
-  listChanged(line: Line, method: string | undefined): void;
+  /** Lists may have changed while nobody could tell. */
+  listsMissed(line: Line): void;
   /** A server asked its client something; `auto` isolation remembers. */
   asked(): void;
   retry(exchange: Exchange, lost: Connection, fault: Fault): void;
   describe(fault: Fault, caller: Caller): Description;
   /** Nobody uses the line any more. */
   abandoned(line: Line): void;
+  /** Where the owners of the tasks of one connection are kept, if anywhere. */
+  keptOwners(key: string): KeptOwners | undefined;
   /** An exchange began, or ended. */
   began(): void;
   over(): void;
+  /** @param startedAt when it began, in milliseconds since the epoch */
+  done(outcome: Outcome, startedAt: number): void;
 }
 
 /** A fault in words for one caller. */
@@ -50,7 +60,7 @@ export class Line {
   readonly need: Need;
   /** The session that has this line for itself. */
   readonly exclusive: Session | undefined;
-  readonly tasks = new Tasks();
+  readonly tasks: Tasks;
   readonly #owner: LineOwner;
   readonly #sessions = new Set<Session>();
   readonly #exchanges = new Set<Exchange>();
@@ -67,6 +77,7 @@ export class Line {
     this.exclusive = exclusive;
     this.#owner = owner;
     this.#lastUsed = owner.clock.now();
+    this.tasks = new Tasks(exclusive === undefined ? owner.keptOwners(need.key) : undefined);
     const present = { exclusive, sessions: this.#sessions, exchanges: this.#exchanges, tasks: this.tasks };
     this.#addressee = new Addressee(present, owner.clock);
     this.#hearing = new Hearing({
@@ -74,7 +85,7 @@ export class Line {
       exclusive,
       sessions: this.#sessions,
       heard: (message) => this.notification(message, undefined),
-      missed: () => owner.listChanged(this, undefined),
+      missed: () => owner.listsMissed(this),
     });
   }
 
@@ -137,8 +148,15 @@ export class Line {
   }
 
   /** Ends the streams of all who listen, with their answers. */
-  finishListening(): void {
-    for (const listening of [...this.#hearing.listening]) listening.finish();
+  finishListening(which: (principal: Principal) => boolean = () => true): void {
+    for (const listening of [...this.#hearing.listening]) if (which(listening.principal)) listening.finish();
+  }
+
+  /** What some may use has changed: those of them that listen look at their lists again. */
+  rightsChanged(affected: (principal: Principal) => boolean): void {
+    // Each hears of what it has agreed on, whether or not the server is there at the moment.
+    const kinds = ["tools", "prompts", "resources"];
+    for (const listening of this.#hearing.listening) if (affected(listening.principal)) listening.listChanged(kinds);
   }
 
   /** Whether a stateless server agrees to tell of a resource that was just added; undefined for other servers. */
@@ -232,6 +250,10 @@ export class Line {
     this.#owner.over();
   }
 
+  done(outcome: Outcome, startedAt: number): void {
+    this.#owner.done(outcome, startedAt);
+  }
+
   opened(exchange: Exchange): void {
     this.#exchanges.add(exchange);
   }
@@ -271,7 +293,10 @@ export class Line {
   notification(message: Message, exchange: Exchange | undefined): void {
     const task = exchange === undefined && this.exclusive === undefined ? relatedTask(message) : undefined;
     // What concerns a task is for nobody but who made it, also when nobody can be told.
-    if (task !== undefined) return this.tasks.listener(task, this.#sessions)?.push(message.text);
+    if (task !== undefined) {
+      const maker = this.tasks.listener(task, this.#sessions);
+      return maker !== undefined && this.#hears(maker.principal, message) ? maker.push(message.text) : undefined;
+    }
     switch (message.method) {
       case "notifications/cancelled":
         return this.#questions.withdraw(message);
@@ -279,18 +304,29 @@ export class Line {
         return this.#log(message, exchange);
       case "notifications/resources/updated": {
         const uri = message.stringParam("uri");
-        if (this.exclusive !== undefined) return this.exclusive.push(message.text);
-        for (const session of this.subscriptions.of(uri ?? "")) session.push(message.text);
+        if (this.exclusive !== undefined) return this.#tell(this.exclusive, message);
+        for (const subscriber of this.subscriptions.of(uri ?? "")) this.#tell(subscriber, message);
         return;
       }
       case "notifications/elicitation/complete":
         return this.#questions.completed(message, exchange, this.exclusive);
       default:
-        if (isForAll(message)) this.#owner.listChanged(this, message.method);
-        else if (exchange !== undefined) return exchange.push(message.text);
-        for (const session of this.#sessions) session.push(message.text);
-        if (isForAll(message)) for (const listening of this.#hearing.listening) listening.push(message.text);
+        if (exchange !== undefined && !isForAll(message))
+          return this.#hears(exchange.caller.principal, message) ? exchange.push(message.text) : undefined;
+        for (const session of this.#sessions) this.#tell(session, message);
+        // A stateless server tells those who listen itself.
+        if (isForAll(message) && this.#connection?.era !== "modern")
+          for (const listening of this.#hearing.listening) this.#tell(listening, message);
     }
+  }
+
+  /** Says something to somebody, if it is for him. */
+  #tell(hearer: Subscriber, message: Message): void {
+    if (this.#hears(hearer.principal, message)) hearer.push(message.text);
+  }
+
+  #hears({ rights }: Principal, message: Message): boolean {
+    return rights === undefined || mayHear(rights, this.#owner.name, message.method);
   }
 
   get carriesRoots(): boolean {
@@ -335,6 +371,7 @@ export class Line {
       if (session === undefined || rank === -1 || !chosen) return true;
       return rank >= (session.logRank === -1 ? DEFAULT_RANK : session.logRank);
     };
+    if (only !== undefined && !this.#hears(only.caller.principal, message)) return;
     if (only?.dialogue !== undefined) {
       const asked = levelRank(only.dialogue.envelope.logLevel);
       if (asked !== -1 && rank >= asked) only.push(message.text);
@@ -346,7 +383,7 @@ export class Line {
     }
     // A stateless server talks for single requests only; whose it was cannot be known here.
     if (this.#connection?.era === "modern") return;
-    for (const session of this.#sessions) if (wants(session)) session.push(message.text);
+    for (const session of this.#sessions) if (wants(session)) this.#tell(session, message);
   }
 }
 

@@ -9,8 +9,6 @@ import { members, skipSpace } from "../protocol/json.ts";
 import { resultText } from "../protocol/errors.ts";
 import { levelRank } from "../protocol/log-levels.ts";
 import type { Message } from "../protocol/message.ts";
-import { missingTool } from "../policy/withheld.ts";
-import type { Missing } from "../policy/withheld.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Connection } from "../upstream/connection.ts";
 import { Dialogue } from "./dialogue.ts";
@@ -19,9 +17,10 @@ import type { Caller, Reply } from "./ends.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { Listening } from "./listening.ts";
 import type { Parking } from "./parking.ts";
+import type { ServerRights } from "../policy/rights.ts";
+import { answerNarrowed, listenNarrowed } from "./narrowed.ts";
+import type { Oversight, WatchedCall } from "./oversight.ts";
 import type { Switchboard } from "./switchboard.ts";
-
-const LISTS = new Set(["tools/list", "prompts/list", "resources/list", "resources/templates/list"]);
 
 export interface ModernDeps {
   readonly name: string;
@@ -30,10 +29,18 @@ export interface ModernDeps {
   readonly clock: Clock;
   /** Whether a call of a tool is allowed, and what changes its list; the same as for legacy clients. */
   allows(message: Message, caller: Caller): boolean | Promise<boolean>;
-  listHooks(method: string): ExchangeHooks | undefined;
-  /** The answer to a request for something that is not served here; undefined where it is. */
-  withheld(message: Message): Missing | undefined;
+  listHooks(caller: Caller): ExchangeHooks | undefined;
+  rights(caller: Caller): ServerRights | undefined;
+  readonly oversight: Oversight | undefined;
 }
+
+/** Notifications that end here: the server is told by other means, or knows nothing of it. */
+const OWN_TO_THE_LINK = new Set([
+  "notifications/initialized",
+  "notifications/cancelled",
+  "notifications/progress",
+  "notifications/roots/list_changed",
+]);
 
 /** One request of a modern client. */
 export interface ModernRequest {
@@ -45,6 +52,8 @@ export interface ModernRequest {
   onLeave(act: () => void): void;
   /** What the client calls the tool, where that is not its name. */
   readonly spelled?: string | undefined;
+  /** Hears how a call ends, where calls are watched. */
+  watched?: WatchedCall | undefined;
 }
 
 /** A URL's stateless side (MCP 2026-07-28): nothing here depends on an earlier request but sealed states. */
@@ -60,6 +69,12 @@ export class ModernEndpoint {
     if (envelope.logLevel !== undefined && levelRank(envelope.logLevel) === -1) {
       return refuse(asked, ErrorCode.invalidParams, `unknown log level: ${envelope.logLevel.slice(0, 50)}`, 400);
     }
+    const watched = this.#deps.oversight?.admit(message, caller, reply);
+    if (watched === "refused") return;
+    asked.watched = watched;
+    const rights = this.#deps.rights(caller);
+    const answer = rights?.whole === false ? answerNarrowed(message, rights, true) : undefined;
+    if (answer !== undefined) return reply.finish(answer.text, answer.status);
     const { switchboard } = this.#deps;
     const known = switchboard.upstream.introduction;
     // The first call may come before the server has said what it is.
@@ -70,6 +85,7 @@ export class ModernEndpoint {
       ({ connection }) => this.#reached(asked, connection),
       (error: unknown) => {
         const { message: why, data } = switchboard.explain(error, caller);
+        watched?.ended("failed");
         reply.finish(errorText(message.id ?? "null", ErrorCode.internal, why, data), 503);
       },
     );
@@ -91,8 +107,20 @@ export class ModernEndpoint {
     );
   }
 
+  /**
+   * A notification of a client. Those about requests concern the link to it; what is left is for the server, in the
+   * words of its era.
+   */
+  notification(message: Message, caller: Caller): void {
+    const { method } = message;
+    // A call without an id is run by servers that only look at the method: it would be past every check.
+    if (method === undefined || !method.startsWith("notifications/") || OWN_TO_THE_LINK.has(method)) return;
+    this.#deps.switchboard.sendStateless(message, caller);
+  }
+
   /** Headers must say what the arguments say; which ones, is in the tool's schema (basic/transports). */
   async #checkHeaders({ message, caller }: ModernRequest, connection: Connection): Promise<string | undefined> {
+    if (caller.local !== undefined) return undefined;
     const { toolHeaders } = this.#deps.switchboard.upstream;
     const tool = message.stringParam("name") ?? "";
     const args = rawParam(message, "arguments");
@@ -116,18 +144,23 @@ export class ModernEndpoint {
       return refuse(asked, ErrorCode.methodNotFound, `Method not found: ${method}`, 404);
     }
     if (method === "subscriptions/listen") {
-      const listening = Listening.open(message, caller, reply, switchboard);
+      const rights = this.#deps.rights(caller);
+      const wish = rights?.whole === false ? listenNarrowed(message, rights) : message;
+      const listening = Listening.open(wish, caller, reply, switchboard);
       if (typeof listening === "string") return refuse(asked, ErrorCode.invalidParams, listening, 200);
       return asked.onLeave(() => listening.close());
     }
-    const missing = this.#deps.withheld(message);
-    if (missing !== undefined) return refuse(asked, missing.code, missing.text, 200, missing.data);
     if (method !== "tools/call") return this.#continue(asked, legacy);
     const allowed = this.#deps.allows(message, caller);
     const decide = (yes: boolean): void => {
       if (yes) return this.#continue(asked, legacy);
-      const { code, text } = missingTool(asked.spelled ?? message.stringParam("name") ?? "");
-      refuse(asked, code, text, 200);
+      asked.watched?.ended("denied");
+      refuse(
+        asked,
+        ErrorCode.invalidParams,
+        `Unknown tool: ${asked.spelled ?? message.stringParam("name") ?? ""}`,
+        200,
+      );
     };
     if (typeof allowed === "boolean") decide(allowed);
     else void allowed.then(decide);
@@ -156,6 +189,7 @@ export class ModernEndpoint {
       case "parked": {
         const { call } = state;
         asked.onLeave(() => call.left(reply));
+        asked.watched?.ended(undefined);
         return call.resume(message, reply, answersOf(message));
       }
     }
@@ -167,7 +201,13 @@ export class ModernEndpoint {
     const deps: DialogueDeps = { parking, clock, endpoint, authenticated: caller.principal.kind !== "anonymous" };
     const dialogue = new Dialogue(message, envelope, caller, reply, deps);
     asked.onLeave(() => dialogue.left(reply));
-    const hooks = LISTS.has(message.method ?? "") ? this.#deps.listHooks(message.method ?? "") : undefined;
+    const { watched } = asked;
+    const hooks =
+      watched === undefined
+        ? message.method === "tools/list"
+          ? this.#deps.listHooks(caller)
+          : undefined
+        : { ended: (good: boolean) => watched.ended(good ? "ok" : "failed") };
     switchboard.relay({
       message,
       caller,
@@ -179,8 +219,9 @@ export class ModernEndpoint {
   }
 }
 
-function refuse({ message, reply }: ModernRequest, code: number, text: string, status: number, data?: object): void {
-  reply.finish(errorText(message.id ?? "null", code, text, data), status);
+function refuse({ message, reply, watched }: ModernRequest, code: number, text: string, status: number): void {
+  watched?.ended("failed");
+  reply.finish(errorText(message.id ?? "null", code, text), status);
 }
 
 /** Raw answers by key. */

@@ -3,6 +3,7 @@ import { answersQuestions } from "../protocol/capabilities.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { Outcome, ServerMeter } from "../telemetry/meters.ts";
 import type { Connection, ConnectionListener } from "../upstream/connection.ts";
 import { readTools } from "../upstream/catalogue.ts";
 import type { ListKind } from "../upstream/catalogue.ts";
@@ -11,13 +12,17 @@ import type { Introduction } from "../upstream/greeting.ts";
 import { Upstream } from "../upstream/upstream.ts";
 import type { Need, UpstreamDeps, UpstreamListener } from "../upstream/upstream.ts";
 import { canonical } from "../protocol/eras/canonical.ts";
+import { legacyParams, withParams } from "../protocol/eras/envelope.ts";
 import type { Dialogue } from "./dialogue.ts";
-import type { Caller, Client, Reply } from "./ends.ts";
+import type { Principal } from "../policy/principal.ts";
+import type { Caller, Client, Local, Reply } from "./ends.ts";
 import { Exchange } from "./exchange.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { Line } from "./line.ts";
 import type { Description, LineOwner } from "./line.ts";
-import { carriedHeaders, leasedDeclaration, ownDeclaration, ownerOf, sharedNeed } from "./need.ts";
+import { KeptOwners } from "./tasks.ts";
+import type { Kept } from "../store/kept.ts";
+import { carriedHeaders, leasedDeclaration, localDeclaration, ownDeclaration, ownerOf, sharedNeed } from "./need.ts";
 import type { Carried, Identity } from "./need.ts";
 import type { Session } from "./session.ts";
 
@@ -25,6 +30,12 @@ import type { Session } from "./session.ts";
 const BESIDE = "beside";
 /** How long a connection made for a user or a header's value is kept warm for the next session, or the next request. */
 const GRACE_MS = 60_000;
+
+/** For whom a connection is made that is not shared and not a session's. */
+interface Alone {
+  readonly leased: Dialogue | undefined;
+  readonly local: Local | undefined;
+}
 
 /** One request to be relayed, and where its answer goes. */
 export interface Call {
@@ -40,6 +51,8 @@ export interface Call {
 export class Switchboard implements UpstreamListener, LineOwner {
   readonly upstream: Upstream;
   readonly clock: Clock;
+  readonly #tasks: Kept | undefined;
+  readonly meter: ServerMeter;
   readonly #identity: Identity;
   readonly #log: Log;
   readonly #lines = new Map<string, Line>();
@@ -51,15 +64,21 @@ export class Switchboard implements UpstreamListener, LineOwner {
   readonly #latest = new WeakMap<Session, Line>();
   readonly #leases = new Set<string>();
   readonly #watchers = new Set<(changed: readonly ListKind[]) => void>();
+  /** The connection of the stateless client that has the proxy for itself: as long as there is no end to its input. */
+  #kept: string | undefined;
   #hasAsked = false;
   #inFlight = 0;
   #quiet: (() => void)[] = [];
   #requests = 0;
   #lastActivity: number | undefined;
 
-  constructor(config: ServerConfig, identity: Identity, deps: UpstreamDeps) {
+  /** @param tasks remembers whose tasks are whose */
+  constructor(config: ServerConfig, identity: Identity, deps: UpstreamDeps, tasks?: Kept) {
+    // The tasks of a child end with it, and the child with the proxy.
+    this.#tasks = config.target.kind === "stdio" ? undefined : tasks;
     const need = sharedNeed(config, identity);
     this.clock = deps.clock;
+    this.meter = deps.meter;
     this.#log = deps.log;
     this.#identity = identity;
     this.upstream = new Upstream(config, need, this, deps);
@@ -70,8 +89,16 @@ export class Switchboard implements UpstreamListener, LineOwner {
     this.#always = config.isolation === "shared" && !this.#takesHeaders ? this.#shared : undefined;
   }
 
+  keptOwners(key: string): KeptOwners | undefined {
+    return this.#tasks === undefined ? undefined : new KeptOwners(this.#tasks, [this.config.name, key]);
+  }
+
   get config(): ServerConfig {
     return this.upstream.config;
+  }
+
+  get name(): string {
+    return this.upstream.config.name;
   }
 
   /** Requests of clients relayed so far. */
@@ -106,6 +133,18 @@ export class Switchboard implements UpstreamListener, LineOwner {
     // In the order of asking, so requests that follow do not overtake it. A failure is logged where it happens.
     this.upstream.acquire(line.need).then(
       (made) => made.send(text),
+      () => undefined,
+    );
+  }
+
+  /** Passes a stateless client's notification on. */
+  sendStateless(message: Message, caller: Caller): void {
+    this.reach(caller).then(
+      ({ connection }) => {
+        const params = message.params === undefined ? undefined : message.slice(message.params);
+        const plain = connection.era === "legacy" && params !== undefined;
+        connection.send(plain ? withParams(message, legacyParams(params)).text : message.text);
+      },
       () => undefined,
     );
   }
@@ -172,6 +211,16 @@ export class Switchboard implements UpstreamListener, LineOwner {
     for (const line of this.#lines.values()) line.finishListening();
   }
 
+  /** Ends the streams of modern clients that are not let in any more. */
+  dismissListening(which: (principal: Principal) => boolean): void {
+    for (const line of this.#lines.values()) line.finishListening(which);
+  }
+
+  /** Modern clients that listen are told to look at their lists again. */
+  rightsChanged(affected: (principal: Principal) => boolean): void {
+    for (const line of this.#lines.values()) line.rightsChanged(affected);
+  }
+
   get differs(): boolean {
     return this.#takesHeaders || this.config.isolation === "user" || this.config.isolation === "session";
   }
@@ -200,11 +249,9 @@ export class Switchboard implements UpstreamListener, LineOwner {
     return () => this.#watchers.delete(hear);
   }
 
-  listChanged(line: Line, method: string | undefined): void {
-    if (method === undefined || method === "notifications/tools/list_changed") this.upstream.toolHeaders.forget();
-    if (line !== this.#shared) return;
-    const capability = method?.split("/")[1];
-    this.upstream.listsChanged(capability === undefined ? undefined : [capability]);
+  listsMissed(line: Line): void {
+    this.upstream.toolHeaders.forget();
+    if (line === this.#shared) this.upstream.listsMissed();
   }
 
   /**
@@ -227,6 +274,10 @@ export class Switchboard implements UpstreamListener, LineOwner {
   over(): void {
     if (--this.#inFlight > 0) return;
     for (const resolve of this.#quiet.splice(0)) resolve();
+  }
+
+  done(outcome: Outcome, startedAt: number): void {
+    this.meter.done(outcome, this.clock.now() - startedAt);
   }
 
   /** Exchanges in flight. */
@@ -299,7 +350,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
 
   #releaseIdle(unusedSince: number): void {
     for (const line of this.#lines.values()) {
-      if (line.key !== "" && line.idle && line.lastUsed <= unusedSince) this.#release(line);
+      if (line.key !== "" && line.key !== this.#kept && line.idle && line.lastUsed <= unusedSince) this.#release(line);
     }
   }
 
@@ -348,6 +399,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
       return this.#always;
     }
     const { owner, carried, leased, key: ordinary } = this.#keyOf(caller, session, dialogue);
+    if (session === undefined && caller.local !== undefined) this.#kept = owner.key;
     let key = ordinary;
     let line = this.#lines.get(key);
     if (!quiet && line?.exclusive === undefined && line?.waitsForAnother(caller) === true) {
@@ -357,7 +409,10 @@ export class Switchboard implements UpstreamListener, LineOwner {
     if (line === undefined) {
       // A process that is only kept warm must not cost somebody else his place.
       if (this.upstream.atCapacity) this.#makeRoom();
-      line = this.#makeLine(key, owner.exclusive ? session : undefined, carried, leased);
+      line = this.#makeLine(key, owner.exclusive ? session : undefined, carried, {
+        leased,
+        local: session === undefined && owner.key !== "" ? caller.local : undefined,
+      });
       this.#lines.set(key, line);
     }
     if (session !== undefined && !key.startsWith(BESIDE)) {
@@ -377,7 +432,8 @@ export class Switchboard implements UpstreamListener, LineOwner {
     readonly carried: Carried | undefined;
     readonly leased: Dialogue | undefined;
   } {
-    const leased = this.config.isolation === "session" ? dialogue : undefined;
+    // A client that has the proxy for itself keeps one connection, and what its server remembers there.
+    const leased = caller.local === undefined && this.config.isolation === "session" ? dialogue : undefined;
     const owner =
       leased === undefined ? ownerOf(this.config, caller, session) : { key: this.#leaseFor(leased), exclusive: false };
     const carried = this.#takesHeaders ? carriedHeaders(this.config, caller) : undefined;
@@ -398,24 +454,20 @@ export class Switchboard implements UpstreamListener, LineOwner {
     }
   }
 
-  #makeLine(
-    key: string,
-    exclusive: Session | undefined,
-    carried: Carried | undefined,
-    leased: Dialogue | undefined,
-  ): Line {
+  #makeLine(key: string, exclusive: Session | undefined, carried: Carried | undefined, alone: Alone): Line {
     const shared = sharedNeed(this.config, this.#identity);
     const need: Need = {
       key,
-      declaration: this.#declaration(exclusive, leased) ?? shared.declaration,
+      declaration: this.#declaration(exclusive, alone) ?? shared.declaration,
       env: carried?.env ?? shared.env,
       headers: carried?.headers ?? shared.headers,
     };
     return new Line(need, exclusive, this);
   }
 
-  #declaration(exclusive: Session | undefined, leased: Dialogue | undefined): Need["declaration"] | undefined {
+  #declaration(exclusive: Session | undefined, { leased, local }: Alone): Need["declaration"] | undefined {
     if (leased !== undefined) return leasedDeclaration(this.config, leased, this.#identity);
+    if (local !== undefined) return localDeclaration(this.config, local, this.#identity);
     return exclusive === undefined ? undefined : ownDeclaration(this.config, exclusive);
   }
 }

@@ -32,7 +32,11 @@ export interface Pending {
 export interface ConnectionListener {
   /** A notification or request that names no open request. */
   outside(message: Message): void;
+  /** The server says that one of its lists is another now. @param method of the notification */
+  listChanged?(method: string): void;
   closed(fault: Fault | undefined): void;
+  /** The server has forgotten the session of this connection. */
+  lost?(): void;
   noise(line: string, from: "stderr" | "stdout"): void;
 }
 
@@ -122,17 +126,18 @@ export class Connection {
 
   /**
    * Relays a request.
+   * @param headers sent along where the transport has headers
    * @returns the id it has on this connection
    */
-  request(message: Message, pending: Pending): number {
+  request(message: Message, pending: Pending, headers?: Readonly<Record<string, string>>): number {
     const id = this.#nextId++;
     const token = pending.progressToken === undefined ? undefined : message.meta("progressToken");
     const text =
       token === undefined
         ? message.withId(String(id))
         : message.withId(String(id), { start: token.start, end: token.end, text: String(id) });
-    if (this.era === "legacy") this.#start(id, text, pending);
-    else this.#startModern(id, text, message, pending);
+    if (this.era === "legacy") this.#start(id, text, pending, headers);
+    else this.#startModern(id, text, message, pending, headers);
     return id;
   }
 
@@ -226,6 +231,8 @@ export class Connection {
       entry.deadline = this.#deadline();
       return entry.pending.related(message);
     }
+    // Wherever it comes: on a call's stream, a subscription's, or outside of all.
+    if (message.method?.endsWith("/list_changed") === true) this.#listener?.listChanged?.(message.method);
     const entry = via === undefined ? this.#subscribed(message) : this.#entries.get(via);
     if (entry === undefined) this.#listener?.outside(message);
     else entry.pending.related(message);
@@ -265,9 +272,16 @@ export class Connection {
       message: (text, via) => this.#message(text, via),
       failed: (id, fault) => this.#failed(id, fault),
       parked: (id) => this.#entries.get(id)?.pending.parked?.(),
+      doubted: () => void this.#check(),
       closed: (fault) => this.#ended(fault),
       noise: (line, from) => this.#listener?.noise(line, from),
     };
+  }
+
+  /** Asks the server for a sign, so that a client that only listens hears again when its session has to be made anew. */
+  async #check(): Promise<void> {
+    const fault = await this.call("ping").catch((error: unknown) => error);
+    if (fault instanceof Fault && fault.code === "upstream.session_lost") this.#listener?.lost?.();
   }
 
   #start(id: number, text: string, pending: Pending, headers?: Readonly<Record<string, string>>): void {
@@ -277,12 +291,18 @@ export class Connection {
   }
 
   /** A stateless request says in headers too what it is; which arguments it repeats there is in the tool's schema. */
-  #startModern(id: number, text: string, message: Message, pending: Pending): void {
+  #startModern(
+    id: number,
+    text: string,
+    message: Message,
+    pending: Pending,
+    more: Readonly<Record<string, string>> | undefined,
+  ): void {
     const { toolHeaders } = this.#shared;
     const method = message.method ?? "";
     const key = namedBy(method);
     const name = key === undefined ? undefined : message.stringParam(key);
-    const headers: Record<string, string> = { "mcp-method": method };
+    const headers: Record<string, string> = { ...more, "mcp-method": method };
     if (name !== undefined) headers["mcp-name"] = encodeHeader(name);
     if (method !== "tools/call" || name === undefined || !this.attributes)
       return this.#start(id, text, pending, headers);

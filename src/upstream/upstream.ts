@@ -2,6 +2,7 @@ import type { ServerConfig } from "../config/config.ts";
 import { nearest } from "../config/nearest.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { ServerMeter } from "../telemetry/meters.ts";
 import { Backoff } from "./backoff.ts";
 import type { Catalogue, List, ListKind } from "./catalogue.ts";
 import { Connection } from "./connection.ts";
@@ -9,6 +10,7 @@ import type { ConnectionListener } from "./connection.ts";
 import { Fault } from "./fault.ts";
 import { Listings } from "./listings.ts";
 import type { Declaration, EraMemory, Introduction } from "./greeting.ts";
+import { remedyOf } from "./remedy.ts";
 import { Slot } from "./slot.ts";
 import type { SlotState } from "./slot.ts";
 import { ToolHeaders } from "./tool-headers.ts";
@@ -39,6 +41,7 @@ export interface UpstreamDeps {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
+  readonly meter: ServerMeter;
   /** First delay before a lost server is started again, in milliseconds. */
   readonly restartDelayMs?: number;
   openWire(server: ServerConfig, need: Need): Wire;
@@ -53,6 +56,12 @@ export interface UpstreamStatus {
   readonly restarts: number;
   readonly connections: number;
   readonly catalogue: Catalogue | undefined;
+  /** When the present attempt of the shared connection began, in milliseconds since the epoch. */
+  readonly attemptAt: number | undefined;
+  /** How long the first successful attempt took, its lists included, in milliseconds. */
+  readonly readyMs: number | undefined;
+  /** What the server last wrote to stderr while it starts: npx and uvx show there how far they are. */
+  readonly progress: string | undefined;
 }
 
 /** The life of one MCP server named in the configuration: its shared connection, and those made for somebody. */
@@ -66,6 +75,9 @@ export class Upstream {
   readonly #memory: EraMemory;
   #introduction: Introduction | undefined;
   readonly #listings: Listings;
+  #attemptAt: number | undefined;
+  #readyMs: number | undefined;
+  #progress: string | undefined;
   #stopSweep: (() => void) | undefined;
 
   constructor(config: ServerConfig, shared: Need, listener: UpstreamListener, deps: UpstreamDeps) {
@@ -107,6 +119,9 @@ export class Upstream {
       restarts: shared?.restarts ?? 0,
       connections: this.#openConnections(),
       catalogue: this.#listings.catalogue,
+      attemptAt: this.#attemptAt,
+      readyMs: this.#readyMs,
+      progress: this.#progress,
     };
   }
 
@@ -114,11 +129,12 @@ export class Upstream {
   start(): void {
     const invalid = this.#invalid();
     if (invalid !== undefined) {
-      this.#deps.log.warn({ server: this.config.displayName, code: invalid.code }, invalid.message);
+      const { displayName: server } = this.config;
+      const fields = { server, code: invalid.code, hint: remedyOf(invalid, this.config) };
+      this.#deps.log.warn(fields, `upstream failed: ${invalid.message}`);
       this.#deps.onFault?.(this.config, invalid);
       return;
     }
-    this.#stopSweep = this.#deps.clock.every(1_000, () => this.#sweep());
     this.#slot(this.#shared).start();
   }
 
@@ -184,6 +200,8 @@ export class Upstream {
   }
 
   #slot(need: Need): Slot {
+    // Where one client is served, nobody starts the shared one.
+    this.#stopSweep ??= this.#deps.clock.every(1_000, () => this.#sweep());
     let slot = this.#slots.get(need.key);
     if (slot === undefined) {
       slot = this.#makeSlot(need);
@@ -193,26 +211,37 @@ export class Upstream {
   }
 
   #makeSlot(need: Need): Slot {
-    const { clock, random, log } = this.#deps;
+    const { clock, random, log, meter } = this.#deps;
     const server = this.config.displayName;
     const shared = need.key === "";
     return new Slot(
       {
         make: (ended) => {
+          if (shared) {
+            this.#attemptAt = clock.now();
+            this.#progress = undefined;
+          }
           const connection = new Connection(this.#deps.openWire(this.config, need), clock, this.config.timeoutMs, {
             memory: this.#memory,
             toolHeaders: this.toolHeaders,
           });
           const relay = this.#listener.attach(connection, need.key);
           const opened = connection.open(need.declaration, {
-            outside: (message) => {
-              relay.outside(message);
+            outside: (message) => relay.outside(message),
+            listChanged: (method) => {
+              if (method === "notifications/tools/list_changed") this.toolHeaders.forget();
+              if (shared) this.#listings.refresh(connection, true, [method.split("/")[1] ?? ""]);
+            },
+            lost: () => {
+              log.debug({ server }, "the server has forgotten the session; it is opened anew");
+              this.#slots.get(need.key)?.restore(connection);
             },
             closed: (fault) => {
               ended(fault);
               relay.closed(fault);
             },
             noise: (line, from) => {
+              if (shared) this.#progress = line;
               if (from === "stderr") log.info({ server, stream: from }, line);
               else log.warn({ server, stream: from }, `not a JSON-RPC message, skipped: ${line}`);
               relay.noise(line, from);
@@ -222,6 +251,8 @@ export class Upstream {
         },
         ready: (connection, again) => {
           this.#introduction = connection.introduction;
+          if (again) meter.reconnects++;
+          if (shared && again) log.info({ server, ms: this.#attemptMs() }, "upstream ready again");
           log.debug({ server, shared, protocolVersion: connection.introduction.protocolVersion }, "connection open");
           if (shared) {
             this.#listings.refresh(connection, again);
@@ -229,11 +260,13 @@ export class Upstream {
           this.#listener.ready(connection, need.key, again);
         },
         failed: (fault, retryMs) => {
+          meter.failed(fault.code);
           log.warn(
             {
               server,
               code: fault.code,
               ...(fault.detail === undefined ? {} : { detail: fault.detail }),
+              hint: remedyOf(fault, this.config),
               retryMs: Math.round(retryMs),
             },
             `upstream failed: ${fault.message}`,
@@ -259,10 +292,10 @@ export class Upstream {
     return await this.#listings.list(await this.acquire(this.#shared), kind);
   }
 
-  /** Lists of the server have changed, as its shared connection says. @param capabilities undefined: any may have */
-  listsChanged(capabilities?: readonly string[]): void {
+  /** Lists of the server may have changed while its shared connection did not say so. */
+  listsMissed(): void {
     const connection = this.current("");
-    if (connection !== undefined) this.#listings.refresh(connection, true, capabilities);
+    if (connection !== undefined) this.#listings.refresh(connection, true);
   }
 
   /** Reads the list of tools once more. @throws Fault when the server is not there */
@@ -276,16 +309,22 @@ export class Upstream {
     const { log } = this.#deps;
     const { displayName: server } = this.config;
     for (const tool of now.tools) {
-      if (before?.tools.has(tool) !== true) log.info({}, `<${server}> Adding tool ${tool}`);
+      if (before?.tools.has(tool) !== true) log.info({ server }, `<${server}> Adding tool ${tool}`);
     }
     if (before !== undefined) return;
-    log.info({ server, tools: now.tools.size }, "upstream ready");
+    this.#readyMs = this.#attemptMs();
+    log.info({ server, tools: now.tools.size, ms: this.#readyMs }, "upstream ready");
     for (const name of this.config.toolFilter?.names ?? []) {
       if (now.tools.has(name)) continue;
       const known = nearest(name, [...now.tools]);
       const hint = known === undefined ? "" : `; did you mean "${known}"?`;
-      log.warn({ server }, `toolFilter.list: "${name}" matches no tool of ${server}${hint}`);
+      log.warn({ server, code: "filter.no_match" }, `toolFilter.list: "${name}" matches no tool of ${server}${hint}`);
     }
+  }
+
+  #attemptMs(): number {
+    const now = this.#deps.clock.now();
+    return now - (this.#attemptAt ?? now);
   }
 
   #openConnections(): number {

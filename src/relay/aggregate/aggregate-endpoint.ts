@@ -1,6 +1,6 @@
 import type { Principal } from "../../policy/principal.ts";
-import { missingPrompt, missingResource, missingTool } from "../../policy/withheld.ts";
-import type { Missing } from "../../policy/withheld.ts";
+import { missingPrompt, missingReference, missingResource, missingTool } from "../../policy/missing.ts";
+import type { Missing } from "../../policy/missing.ts";
 import { getKey } from "../../protocol/eras/object-text.ts";
 import { ErrorCode, errorText, resultText } from "../../protocol/errors.ts";
 import { levelName, levelRank } from "../../protocol/log-levels.ts";
@@ -105,15 +105,23 @@ export class AggregateEndpoint implements Endpoint {
     this.#identity = plan.identity;
     this.#roster = this.#take(plan);
     for (const session of this.#deps.sessions()) {
-      for (const [server] of session.branches) {
-        const member = this.#roster.members.find(({ name }) => name === server);
-        // A server that is gone ends by itself, after its calls in flight.
-        if (member !== undefined && !member.reaches(session.principal)) session.endBranch(server);
-      }
+      this.#leaveUnreached(session);
       const reached = (roster: Roster): string => JSON.stringify(roster.of(session.principal).map(({ name }) => name));
       if (different || reached(before) !== reached(this.#roster)) this.#tell(session, LIST_KINDS);
     }
     this.modern.replaced(before, different);
+  }
+
+  /**
+   * Who may come in, or what some may use, is other than before. Sessions of who may not are ended by who keeps them.
+   * @param affected whose rights have changed
+   */
+  accessChanged(knows: (principal: Principal) => boolean, affected?: (principal: Principal) => boolean): void {
+    for (const session of this.#deps.sessions()) {
+      this.#leaveUnreached(session);
+      if (affected?.(session.principal) === true) this.#tell(session, LIST_KINDS);
+    }
+    this.modern.accessChanged(knows, affected);
   }
 
   /** Nobody is served here any more. */
@@ -160,9 +168,7 @@ export class AggregateEndpoint implements Endpoint {
         return this.#resource(message, asking, reply);
       case "completion/complete": {
         const route = this.#routes.completion(message, caller.principal);
-        return route === undefined
-          ? refuse(message, reply, { code: ErrorCode.invalidParams, text: "Unknown reference" })
-          : this.#send(route, asking, reply);
+        return route === undefined ? refuse(message, reply, missingReference()) : this.#send(route, asking, reply);
       }
       case "logging/setLevel":
         return this.#setLevel(message, asking, reply);
@@ -230,6 +236,9 @@ export class AggregateEndpoint implements Endpoint {
     return pair?.owner.endpoint.config.logEnabled !== false;
   }
 
+  /** Counted for single servers only. */
+  refused(): void {}
+
   #take(plan: AggregatePlan): Roster {
     for (const stop of this.#stopWatching) stop();
     this.#stopWatching = plan.members.map((member) =>
@@ -256,6 +265,15 @@ export class AggregateEndpoint implements Endpoint {
       if (member.reaches(session.principal) && branch?.hearsItself !== true) this.#tell(session, changed);
     }
     this.modern.changed(member, changed);
+  }
+
+  /** Takes a session away from servers that it may not use any more. */
+  #leaveUnreached(session: Session): void {
+    for (const [server] of session.branches) {
+      const member = this.#roster.members.find(({ name }) => name === server);
+      // A server that is gone ends by itself, after its calls in flight.
+      if (member !== undefined && !member.reaches(session.principal)) session.endBranch(server);
+    }
   }
 
   #tell(session: Session, kinds: readonly ListKind[]): void {
@@ -423,6 +441,6 @@ function answerEmpty(message: Message, reply: Reply): undefined {
   reply.finish(resultText(message.id ?? "null", "{}"));
 }
 
-function refuse(message: Message, reply: Reply, { code, text, data }: Missing): undefined {
-  reply.finish(errorText(message.id ?? "null", code, text, data));
+function refuse(message: Message, reply: Reply, { code, text }: Missing): undefined {
+  reply.finish(errorText(message.id ?? "null", code, text));
 }

@@ -76,6 +76,10 @@ export class Introductions {
         session.listChanged(LISTS),
       );
     }
+    if (this.#deps.own) {
+      const reached = switchboard.reach(caller).then(({ connection }) => connection.introduction);
+      return await patience.within("connection", reached);
+    }
     const known = switchboard.upstream.introduction;
     if (known !== undefined) return known;
     await patience.connected(switchboard);

@@ -1,3 +1,4 @@
+import type { Principal } from "../../policy/principal.ts";
 import { withSubscription } from "../../protocol/eras/hello.ts";
 import type { ListenFilter } from "../../protocol/eras/listen.ts";
 import { listKinds } from "../../protocol/eras/listen.ts";
@@ -52,6 +53,10 @@ export class JointListening {
     this.#caller = caller;
     this.#reply = reply;
     this.#host = host;
+  }
+
+  get principal(): Principal {
+    return this.#caller.principal;
   }
 
   start(): void {

@@ -87,10 +87,12 @@ export class Lists {
   }
 
   /** A list of the shared connection as this caller may see it, in the words of its era. */
-  #translated(member: Member, kind: ListKind, list: List, { modern }: Asking): (readonly [string, string])[] {
+  #translated(member: Member, kind: ListKind, list: List, { caller, modern }: Asking): (readonly [string, string])[] {
     const { method } = LISTS[kind];
     const { era } = member.endpoint.switchboard.upstream.introduction ?? {};
-    const rewrite = member.endpoint.listHooks(method)?.rewrite;
+    const hooks = member.endpoint.listing(kind, caller);
+    if (hooks === "withheld") return [];
+    const rewrite = hooks?.rewrite;
     const same = era === (modern === undefined ? "legacy" : "modern");
     if (same && rewrite === undefined) return [...list];
     let result = `{"${kind}":[${[...list.values()].join(",")}]}`;

@@ -56,6 +56,19 @@ export class Answer implements Reply {
   }
 }
 
+/** One request of several that are made of one; that one counts for the limits. */
+function partOf({ principal, headers, usedAuthorization, trusted, endpoint, local }: Caller): Caller {
+  return {
+    principal,
+    headers,
+    usedAuthorization,
+    trusted,
+    local,
+    part: true,
+    ...(endpoint === undefined ? {} : { endpoint }),
+  };
+}
+
 /** Sends a request to a member as its client would, in the client's era. @returns the raw answer */
 export function ask(
   member: Member,
@@ -63,7 +76,8 @@ export function ask(
   asking: Asking,
   branch: Session | undefined,
 ): Promise<string | undefined> {
-  const { caller, modern } = asking;
+  const { modern } = asking;
+  const caller = partOf(asking.caller);
   const reply = new Answer();
   if (modern === undefined) member.endpoint.request(message, caller, branch, reply);
   else member.endpoint.modern.request({ message, envelope: modern.envelope, caller, reply, onLeave: () => undefined });

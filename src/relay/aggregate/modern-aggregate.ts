@@ -1,5 +1,6 @@
-import { missingPrompt, missingResource, missingTool } from "../../policy/withheld.ts";
-import type { Missing } from "../../policy/withheld.ts";
+import { missingPrompt, missingReference, missingResource, missingTool } from "../../policy/missing.ts";
+import type { Principal } from "../../policy/principal.ts";
+import type { Missing } from "../../policy/missing.ts";
 import { readListenFilter } from "../../protocol/eras/listen.ts";
 import { GONE, MODERN_VERSIONS, Meta } from "../../protocol/eras/names.ts";
 import { getKey } from "../../protocol/eras/object-text.ts";
@@ -7,9 +8,12 @@ import { withoutTasks } from "../../protocol/eras/results.ts";
 import { ErrorCode, errorText, resultText } from "../../protocol/errors.ts";
 import { levelRank } from "../../protocol/log-levels.ts";
 import type { Clock } from "../../telemetry/clock.ts";
+import type { Message } from "../../protocol/message.ts";
 import { LISTS, LIST_KINDS } from "../../upstream/catalogue.ts";
 import type { ListKind } from "../../upstream/catalogue.ts";
+import type { Caller } from "../ends.ts";
 import type { ModernRequest } from "../modern-endpoint.ts";
+import type { ModernSide } from "../served.ts";
 import type { Introductions } from "./introductions.ts";
 import { JointListening } from "./joint-listening.ts";
 import type { Lists } from "./lists.ts";
@@ -30,7 +34,7 @@ export interface ModernAggregateDeps {
 }
 
 /** The stateless side of a URL that serves several servers. */
-export class ModernAggregate {
+export class ModernAggregate implements ModernSide {
   readonly #deps: ModernAggregateDeps;
   readonly #listening = new Set<JointListening>();
 
@@ -67,12 +71,18 @@ export class ModernAggregate {
         return this.#resource(asked);
       case "completion/complete": {
         const route = this.#deps.routes.completion(message, caller.principal);
-        const missing = { code: ErrorCode.invalidParams, text: "Unknown reference" };
+        const missing = missingReference();
         return route === undefined ? refuse(asked, missing) : send(asked, route);
       }
       default:
         return this.#other(asked, method);
     }
+  }
+
+  /** In words of its own a client can only speak to a server where there is no other. */
+  notification(message: Message, caller: Caller): void {
+    const [only, another] = this.#deps.roster().of(caller.principal);
+    if (another === undefined) only?.endpoint.modern.notification(message, caller);
   }
 
   /** The lists of a server are not as they were, or it is back. */
@@ -83,6 +93,13 @@ export class ModernAggregate {
   /** Other servers are behind the URL. */
   replaced(before: Roster, different: boolean): void {
     for (const listening of this.#listening) listening.replaced(before.members, different);
+  }
+
+  accessChanged(knows: (principal: Principal) => boolean, affected?: (principal: Principal) => boolean): void {
+    for (const listening of [...this.#listening]) {
+      if (!knows(listening.principal)) listening.finish();
+      else listening.replaced(this.#deps.roster().members, affected?.(listening.principal) === true);
+    }
   }
 
   finishListening(): void {
@@ -176,6 +193,6 @@ function send(asked: ModernRequest, { member, message }: Route): void {
   member.endpoint.modern.request({ ...asked, message });
 }
 
-function refuse({ message, reply }: ModernRequest, { code, text, data }: Missing, status = 200): void {
-  reply.finish(errorText(message.id ?? "null", code, text, data), status);
+function refuse({ message, reply }: ModernRequest, { code, text }: Missing, status = 200): void {
+  reply.finish(errorText(message.id ?? "null", code, text), status);
 }
