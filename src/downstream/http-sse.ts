@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import { isJsonMediaType, readAccept } from "../protocol/http-headers.ts";
+import type { Principal } from "../policy/principal.ts";
 import { Message } from "../protocol/message.ts";
 import type { Reply } from "../relay/ends.ts";
 import type { Session } from "../relay/session.ts";
@@ -37,7 +38,7 @@ export type SseLines = Map<string, SseLine>;
 export interface SseLine {
   readonly stream: SseStream;
   readonly endpoint: string;
-  readonly principal: string;
+  readonly principal: Principal;
   session: Session | undefined;
 }
 
@@ -71,7 +72,7 @@ export class HttpSse {
         if (stream.over) this.#gone(id, beating);
       },
     };
-    this.#lines.set(id, { stream, endpoint: endpoint.name, principal: caller.principal.id, session: undefined });
+    this.#lines.set(id, { stream, endpoint: endpoint.name, principal: caller.principal, session: undefined });
     heartbeat.add(beating);
     stream.write(`event: endpoint\ndata: ${announces}${id}\n\n`);
     return new Response(stream.body, { headers: headers.events });
@@ -89,7 +90,7 @@ export class HttpSse {
     if (id === null)
       return refuse(admitted, 400, "Bad request: the URL lacks the session; post to the URL that the stream names");
     const line = this.#lines.get(id);
-    if (line === undefined || line.endpoint !== endpoint.name || line.principal !== caller.principal.id) {
+    if (line === undefined || line.endpoint !== endpoint.name || line.principal.id !== caller.principal.id) {
       return refuse(
         admitted,
         404,

@@ -6,6 +6,8 @@ import { Meta, QUESTIONS } from "../protocol/eras/names.ts";
 import { removeKeys } from "../protocol/eras/object-text.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import { DEFAULT_RANK, levelName, levelRank } from "../protocol/log-levels.ts";
+import type { Principal } from "../policy/principal.ts";
+import { mayHear } from "../policy/rights.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Connection, ConnectionListener } from "../upstream/connection.ts";
@@ -19,6 +21,7 @@ import type { Listening } from "./listening.ts";
 import type { Asked } from "./question.ts";
 import type { Session } from "./session.ts";
 import { Subscriptions } from "./subscriptions.ts";
+import type { Subscriber } from "./subscriptions.ts";
 import { Tasks, relatedTask } from "./tasks.ts";
 
 /**
@@ -33,6 +36,8 @@ const MAX_ELICITATIONS = 1_000;
 /** What a line needs from the switchboard it belongs to. */
 export interface LineOwner {
   readonly clock: Clock;
+  /** Name of the server. */
+  readonly name: string;
   /** Whether answers differ per caller, so that none may be kept for others. */
   readonly differs: boolean;
   /** A server asked its client something; `auto` isolation remembers. */
@@ -153,8 +158,14 @@ export class Line {
   }
 
   /** Ends the streams of all who listen, with their answers. */
-  finishListening(): void {
-    for (const listening of [...this.#listening]) listening.finish();
+  finishListening(which: (principal: Principal) => boolean = () => true): void {
+    for (const listening of [...this.#listening]) if (which(listening.principal)) listening.finish();
+  }
+
+  /** What some may use has changed: those of them that listen look at their lists again. */
+  rightsChanged(affected: (principal: Principal) => boolean): void {
+    const kinds = offeredLists(this.#connection?.introduction.capabilities ?? {});
+    for (const listening of this.#listening) if (affected(listening.principal)) listening.listChanged(kinds);
   }
 
   #listsChanged(connection: Connection): void {
@@ -335,9 +346,13 @@ export class Line {
 
   /** A notification of the server other than progress. */
   notification(message: Message, exchange: Exchange | undefined): void {
+    if (exchange !== undefined && !this.#hears(exchange.caller.principal, message)) return;
     const task = exchange === undefined && this.exclusive === undefined ? relatedTask(message) : undefined;
     // What concerns a task is for nobody but who made it, also when nobody can be told.
-    if (task !== undefined) return this.tasks.listener(task, this.#sessions)?.push(message.text);
+    if (task !== undefined) {
+      const maker = this.tasks.listener(task, this.#sessions);
+      return maker !== undefined && this.#hears(maker.principal, message) ? maker.push(message.text) : undefined;
+    }
     switch (message.method) {
       case "notifications/cancelled":
         return this.#withdrawn(message);
@@ -345,17 +360,26 @@ export class Line {
         return this.#log(message, exchange);
       case "notifications/resources/updated": {
         const uri = message.stringParam("uri");
-        if (this.exclusive !== undefined) return this.exclusive.push(message.text);
-        for (const session of this.subscriptions.of(uri ?? "")) session.push(message.text);
+        if (this.exclusive !== undefined) return this.#tell(this.exclusive, message);
+        for (const subscriber of this.subscriptions.of(uri ?? "")) this.#tell(subscriber, message);
         return;
       }
       case "notifications/elicitation/complete":
         return this.#elicitationCompleted(message, exchange);
       default:
         if (exchange !== undefined && !isForAll(message)) return exchange.push(message.text);
-        for (const session of this.#sessions) session.push(message.text);
-        if (isForAll(message)) for (const listening of this.#listening) listening.push(message.text);
+        for (const session of this.#sessions) this.#tell(session, message);
+        if (isForAll(message)) for (const listening of this.#listening) this.#tell(listening, message);
     }
+  }
+
+  /** Says something to somebody, if it is for him. */
+  #tell(hearer: Subscriber, message: Message): void {
+    if (this.#hears(hearer.principal, message)) hearer.push(message.text);
+  }
+
+  #hears({ rights }: Principal, message: Message): boolean {
+    return rights === undefined || mayHear(rights, this.#owner.name, message.method);
   }
 
   get carriesRoots(): boolean {
@@ -413,6 +437,7 @@ export class Line {
       if (session === undefined || rank === -1 || !chosen) return true;
       return rank >= (session.logRank === -1 ? DEFAULT_RANK : session.logRank);
     };
+    if (only !== undefined && !this.#hears(only.caller.principal, message)) return;
     if (only?.dialogue !== undefined) {
       const asked = levelRank(only.dialogue.envelope.logLevel);
       if (asked !== -1 && rank >= asked) only.push(message.text);
@@ -424,7 +449,7 @@ export class Line {
     }
     // A stateless server talks for single requests only; whose it was cannot be known here.
     if (this.#connection?.era === "modern") return;
-    for (const session of this.#sessions) if (wants(session)) session.push(message.text);
+    for (const session of this.#sessions) if (wants(session)) this.#tell(session, message);
   }
 
   /** The only open exchange of a connection that does not name them. */

@@ -17,6 +17,9 @@ import type { Caller, Reply } from "./ends.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { Listening } from "./listening.ts";
 import type { Parking } from "./parking.ts";
+import type { ServerRights } from "../policy/rights.ts";
+import { answerNarrowed, listenNarrowed } from "./narrowed.ts";
+import type { Oversight, WatchedCall } from "./oversight.ts";
 import type { Switchboard } from "./switchboard.ts";
 
 export interface ModernDeps {
@@ -26,7 +29,9 @@ export interface ModernDeps {
   readonly clock: Clock;
   /** Whether a call of a tool is allowed, and what changes its list; the same as for legacy clients. */
   allows(message: Message, caller: Caller): boolean | Promise<boolean>;
-  listHooks(): ExchangeHooks | undefined;
+  listHooks(caller: Caller): ExchangeHooks | undefined;
+  rights(caller: Caller): ServerRights | undefined;
+  readonly oversight: Oversight | undefined;
 }
 
 /** One request of a modern client. */
@@ -37,6 +42,8 @@ export interface ModernRequest {
   readonly reply: Reply;
   /** Called when the client has closed the stream before its answer. */
   onLeave(act: () => void): void;
+  /** Hears how a call ends, where calls are watched. */
+  watched?: WatchedCall | undefined;
 }
 
 /** A URL's stateless side (MCP 2026-07-28): nothing here depends on an earlier request but sealed states. */
@@ -52,6 +59,12 @@ export class ModernEndpoint {
     if (envelope.logLevel !== undefined && levelRank(envelope.logLevel) === -1) {
       return refuse(asked, ErrorCode.invalidParams, `unknown log level: ${envelope.logLevel.slice(0, 50)}`, 400);
     }
+    const watched = this.#deps.oversight?.admit(message, caller, reply);
+    if (watched === "refused") return;
+    asked.watched = watched;
+    const rights = this.#deps.rights(caller);
+    const answer = rights?.whole === false ? answerNarrowed(message, rights, true) : undefined;
+    if (answer !== undefined) return reply.finish(answer.text, answer.status);
     const { switchboard } = this.#deps;
     const known = switchboard.upstream.introduction;
     // The first call may come before the server has said what it is.
@@ -62,6 +75,7 @@ export class ModernEndpoint {
       ({ connection }) => this.#reached(asked, connection),
       (error: unknown) => {
         const { message: why, data } = switchboard.explain(error, caller);
+        watched?.ended("failed");
         reply.finish(errorText(message.id ?? "null", ErrorCode.internal, why, data), 503);
       },
     );
@@ -108,7 +122,9 @@ export class ModernEndpoint {
       return refuse(asked, ErrorCode.methodNotFound, `Method not found: ${method}`, 404);
     }
     if (method === "subscriptions/listen") {
-      const listening = Listening.open(message, caller, reply, switchboard);
+      const rights = this.#deps.rights(caller);
+      const wish = rights?.whole === false ? listenNarrowed(message, rights) : message;
+      const listening = Listening.open(wish, caller, reply, switchboard);
       if (typeof listening === "string") return refuse(asked, ErrorCode.invalidParams, listening, 200);
       return asked.onLeave(() => listening.close());
     }
@@ -116,6 +132,7 @@ export class ModernEndpoint {
     const allowed = this.#deps.allows(message, caller);
     const decide = (yes: boolean): void => {
       if (yes) return this.#continue(asked, legacy);
+      asked.watched?.ended("denied");
       refuse(asked, ErrorCode.invalidParams, `Unknown tool: ${message.stringParam("name") ?? ""}`, 200);
     };
     if (typeof allowed === "boolean") decide(allowed);
@@ -145,6 +162,7 @@ export class ModernEndpoint {
       case "parked": {
         const { call } = state;
         asked.onLeave(() => call.left(reply));
+        asked.watched?.ended(undefined);
         return call.resume(message, reply, answersOf(message));
       }
     }
@@ -156,7 +174,13 @@ export class ModernEndpoint {
     const deps: DialogueDeps = { parking, clock, endpoint, authenticated: caller.principal.kind !== "anonymous" };
     const dialogue = new Dialogue(message, envelope, caller, reply, deps);
     asked.onLeave(() => dialogue.left(reply));
-    const hooks = message.method === "tools/list" ? this.#deps.listHooks() : undefined;
+    const { watched } = asked;
+    const hooks =
+      watched === undefined
+        ? message.method === "tools/list"
+          ? this.#deps.listHooks(caller)
+          : undefined
+        : { ended: (good: boolean) => watched.ended(good ? "ok" : "failed") };
     switchboard.relay({
       message,
       caller,
@@ -168,7 +192,8 @@ export class ModernEndpoint {
   }
 }
 
-function refuse({ message, reply }: ModernRequest, code: number, text: string, status: number): void {
+function refuse({ message, reply, watched }: ModernRequest, code: number, text: string, status: number): void {
+  watched?.ended("failed");
   reply.finish(errorText(message.id ?? "null", code, text), status);
 }
 

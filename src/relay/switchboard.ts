@@ -12,6 +12,7 @@ import type { Need, UpstreamDeps, UpstreamListener } from "../upstream/upstream.
 import { canonical } from "../protocol/eras/canonical.ts";
 import type { Dialogue } from "./dialogue.ts";
 import type { Caller, Client, Reply } from "./ends.ts";
+import type { Principal } from "../policy/principal.ts";
 import { Exchange } from "./exchange.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { Line } from "./line.ts";
@@ -70,6 +71,10 @@ export class Switchboard implements UpstreamListener, LineOwner {
 
   get config(): ServerConfig {
     return this.upstream.config;
+  }
+
+  get name(): string {
+    return this.upstream.config.name;
   }
 
   /** Requests of clients relayed so far. */
@@ -168,6 +173,16 @@ export class Switchboard implements UpstreamListener, LineOwner {
   /** Ends the streams of all modern clients that listen. */
   finishListening(): void {
     for (const line of this.#lines.values()) line.finishListening();
+  }
+
+  /** Ends the streams of modern clients that are not let in any more. */
+  dismissListening(which: (principal: Principal) => boolean): void {
+    for (const line of this.#lines.values()) line.finishListening(which);
+  }
+
+  /** Modern clients that listen are told to look at their lists again. */
+  rightsChanged(affected: (principal: Principal) => boolean): void {
+    for (const line of this.#lines.values()) line.rightsChanged(affected);
   }
 
   get differs(): boolean {
