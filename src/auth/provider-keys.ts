@@ -39,7 +39,7 @@ export class ProviderKeys {
       timeoutDuration: PROVIDER_DEADLINE_MS,
       cooldownDuration: COOLDOWN_MS,
       cacheMaxAge: MAX_AGE_MS,
-      [customFetch]: (url, init) => this.#fetch(url, init),
+      [customFetch]: (url: string, init: RequestInit) => this.#fetch(url, init),
     });
     return { keys, uri: uri.href };
   }

@@ -66,7 +66,9 @@ export class ProviderDirectory {
       return metadata;
     } catch (error) {
       const trouble =
-        error instanceof ProviderTrouble ? error : new ProviderTrouble(`its discovery document: ${String(error)}`, false);
+        error instanceof ProviderTrouble
+          ? error
+          : new ProviderTrouble(`its discovery document: ${String(error)}`, false);
       this.#failed = { error: trouble, at: this.#clock.now() };
       if (this.#known !== undefined) return this.#known.metadata;
       throw trouble;

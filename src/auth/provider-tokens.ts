@@ -1,10 +1,12 @@
 import { LRUCache } from "lru-cache";
 import type { JWTPayload } from "jose";
+import type { Limits } from "../config/config.ts";
 import type { Principal } from "../policy/principal.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { Accounts } from "./accounts.ts";
 import { identityOf, memberOf } from "./identity.ts";
-import type { Identity, Members } from "./identity.ts";
+import type { Identity } from "./identity.ts";
 import { ProviderTrouble } from "./provider-fetch.ts";
 import { ProviderKeys } from "./provider-keys.ts";
 import type { ProviderDirectory } from "./provider-metadata.ts";
@@ -13,7 +15,19 @@ import type { ProviderDirectory } from "./provider-metadata.ts";
  * What a provider may sign with. No `none`, and no `HS*`: with those, whoever has the public key could sign
  * (RFC 8725 section 3.1).
  */
-const ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"];
+const ALGORITHMS = [
+  "RS256",
+  "RS384",
+  "RS512",
+  "PS256",
+  "PS384",
+  "PS512",
+  "ES256",
+  "ES384",
+  "ES512",
+  "EdDSA",
+  "Ed25519",
+];
 /** Larger ones fit no header of usual servers. */
 const MAX_TOKEN = 12_000;
 /** Characters of tokens that are remembered, all together. */
@@ -52,7 +66,7 @@ export interface ProviderTokenDeps {
   readonly directory: ProviderDirectory;
   /** What the tokens must be for (`aud`). */
   readonly audience: string;
-  readonly members: Members;
+  readonly members: Accounts;
   readonly clock: Clock;
   readonly log: Log;
   /** Somebody may no longer come in: what this principal has open must end too. */
@@ -117,6 +131,8 @@ export class ProviderTokens {
   /** Ends what is open for those whose tokens have run out, or who may not come in any more. */
   sweep(): void {
     const now = this.#deps.clock.now();
+    // A users file that is late must not end what is open.
+    if (this.#deps.members.unread) return;
     for (const id of [...this.#present.keys()]) {
       if (this.lives(id)) continue;
       this.#present.delete(id);
@@ -202,7 +218,8 @@ export class ProviderTokens {
       return;
     }
     const id = `user:${encodeURIComponent(user)}:provider:${encodeURIComponent(known.client)}`;
-    known.principal = { kind: "user", id, user };
+    const limits = (): Limits | undefined => members.find(user)?.limits;
+    known.principal = { kind: "user", id, user, client: known.client, rights: members.rightsOf(user), limits };
     const present = this.#present.get(id);
     const expires = Math.max(known.expires, present?.expires ?? 0);
     this.#present.set(id, { identity: known.identity, user, expires });

@@ -61,6 +61,8 @@ export interface Config {
   readonly apiKeys: ReadonlyMap<string, ApiKeyConfig> | undefined;
   readonly apiKeysFile: string | undefined;
   readonly identityProvider: IdentityProviderConfig | undefined;
+  /** An `auth_config.json` that is missing and is to be made. */
+  readonly authConfigFile?: string | undefined;
   /** The authorization server's settings where at least one endpoint enables it. */
   readonly oauth: OAuthConfig | undefined;
   /** `MCP_DISABLE_AUTH`: the operator wants env mode open. */
@@ -117,6 +119,8 @@ export interface IdentityProviderConfig {
   readonly audience: string | undefined;
   readonly scopes: readonly string[];
   readonly jwksUri: string | undefined;
+  /** Which provider it is, where its address does not tell: `auth0`, `google`, `keycloak`, `okta`, `microsoft`. */
+  readonly kind?: string | undefined;
 }
 
 export interface OAuthConfig {

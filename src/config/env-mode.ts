@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
 import { z } from "zod";
 import type { ApiKeyConfig, IdentityProviderConfig } from "./config.ts";
 import { Document } from "./document.ts";
@@ -7,6 +7,7 @@ import { expandValue } from "./expand.ts";
 import { Problems } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { apiKeys as apiKeysSchema } from "./schema-options.ts";
+import { isSecureUrl, SECURE_URL_HELP } from "./schema-parts.ts";
 import { validate } from "./validate.ts";
 
 /** What the variables of the two Python programs say about who may come in. */
@@ -15,6 +16,8 @@ export interface EnvironmentAccess {
   readonly apiKeysFile: string | undefined;
   readonly usersFile: string | undefined;
   readonly identityProvider: IdentityProviderConfig | undefined;
+  /** Where an `auth_config.json` is looked for and is missing. */
+  readonly authConfigFile: string | undefined;
   readonly authDisabled: boolean;
   readonly problems: readonly Problem[];
 }
@@ -33,9 +36,12 @@ export function readEnvironmentAccess(env: Environment, cwd: string): Environmen
   const apiKeys = env["MCP_API_KEYS"]?.trim() ? parseApiKeys(env["MCP_API_KEYS"], problems) : undefined;
   const apiKeysFile = apiKeys === undefined && env["MCP_API_KEYS_PATH"] ? env["MCP_API_KEYS_PATH"] : undefined;
   if (apiKeysFile !== undefined) all.push(...checkKeyFile(apiKeysFile, cwd));
-  const identityProvider = env["MCP_AUTH_PROVIDER"] ? readProvider(env, cwd, problems, all) : undefined;
+  const found = env["MCP_AUTH_PROVIDER"] ? readProvider(env, cwd, problems, all) : undefined;
+  const identityProvider = found?.provider;
   const usersFile = env["MCP_USERS_PATH"] || (identityProvider === undefined ? undefined : "/data/users.json");
-  return { apiKeys, apiKeysFile, usersFile, identityProvider, authDisabled, problems: [...problems.list, ...all] };
+  const authConfigFile = found?.missingFile;
+  const mistakes = [...problems.list, ...all];
+  return { apiKeys, apiKeysFile, usersFile, identityProvider, authConfigFile, authDisabled, problems: mistakes };
 }
 
 /** `key:client,key:client`; only the first colon separates. */
@@ -71,55 +77,85 @@ function readProvider(
   cwd: string,
   problems: Problems,
   all: Problem[],
-): IdentityProviderConfig | undefined {
+): { provider: IdentityProviderConfig; missingFile: string | undefined } | undefined {
   if (env["MCP_AUTH_PROVIDER"] !== "oauth_proxy") {
     problems.error(["MCP_AUTH_PROVIDER"], 'MCP_AUTH_PROVIDER must be "oauth_proxy" or unset');
     return undefined;
   }
-  const settings = readAuthConfig(env, cwd, all);
-  const domain = settings.domain ?? env["AUTH0_DOMAIN"];
-  if (!domain && !settings.issuer)
+  const { settings, kind, missingFile } = readAuthConfig(env, cwd, all);
+  const domain = plainDomain(settings.domain ?? env["AUTH0_DOMAIN"] ?? "");
+  if (domain === "" && !settings.issuer)
     problems.error(["AUTH0_DOMAIN"], "AUTH0_DOMAIN is not set", {
       hint: "the tenant's domain, such as tenant.eu.auth0.com",
     });
+  else if (settings.issuer === undefined && !isSecureUrl(`https://${domain}/`))
+    problems.error(["AUTH0_DOMAIN"], "AUTH0_DOMAIN is no domain", { hint: "write it as tenant.eu.auth0.com" });
   const audience = settings.audience ?? env["AUTH0_AUDIENCE"];
   for (const name of REQUIRED) {
     if (env[name] || (name === "AUTH0_AUDIENCE" && audience)) continue;
     problems.error([name], `${name} is not set`, { hint: "MCP_AUTH_PROVIDER=oauth_proxy needs it" });
   }
-  return {
-    issuer: settings.issuer ?? `https://${domain ?? ""}/`,
+  const provider = {
+    issuer: settings.issuer ?? `https://${domain}/`,
     clientId: env["AUTH0_CLIENT_ID"] ?? "",
     clientSecret: env["AUTH0_CLIENT_SECRET"],
     audience,
     scopes: ["openid", "profile", "email"],
     jwksUri: settings.jwks_uri,
+    kind,
   };
+  return { provider, missingFile };
 }
 
-const auth0Settings = z.object({
+/** People copy the address from the browser as well. */
+function plainDomain(text: string): string {
+  return text
+    .trim()
+    .replace(/^https:\/\//i, "")
+    .replace(/\/+$/, "");
+}
+
+const secureText = z.string().refine(isSecureUrl, { error: SECURE_URL_HELP });
+const providerSettings = z.object({
   domain: z.string().optional(),
-  jwks_uri: z.string().optional(),
-  issuer: z.string().optional(),
+  jwks_uri: secureText.optional(),
+  issuer: secureText.optional(),
   audience: z.string().optional(),
 });
-const authConfig = z.object({ provider: z.string().optional(), auth0: auth0Settings.optional() });
+type ProviderSettings = z.infer<typeof providerSettings>;
+const KINDS = ["auth0", "google", "keycloak", "okta", "microsoft", "generic_oidc"] as const;
+const authConfig = z.object({
+  provider: z.enum(KINDS).optional(),
+  ...Object.fromEntries(KINDS.map((kind) => [kind, providerSettings.optional()])),
+});
+
+interface AuthConfig {
+  readonly settings: ProviderSettings;
+  readonly kind: string;
+  /** Where the file would be. */
+  readonly missingFile: string | undefined;
+}
 
 /** The optional `auth_config.json`; it stands in for variables where it is there. */
-function readAuthConfig(env: Environment, cwd: string, all: Problem[]): z.infer<typeof auth0Settings> {
+function readAuthConfig(env: Environment, cwd: string, all: Problem[]): AuthConfig {
   const named = env["MCP_AUTH_CONFIG_PATH"];
-  const read = readJson(named || "/data/auth_config.json", cwd);
+  const file = named || "/data/auth_config.json";
+  const read = readJson(file, cwd);
   if ("problems" in read) {
     if (!read.missing) all.push(...read.problems);
-    return {};
+    // Nobody's /data is made for a file that was not asked for.
+    const wanted = read.missing && (Boolean(named) || existsSync(dirname(file)));
+    return { settings: {}, kind: "auth0", missingFile: wanted ? resolve(cwd, file) : undefined };
   }
   const { document } = read;
   const collect = new Problems(named || "auth_config.json", (path, at) => document.locate(path, at));
   const { value, gaps } = expandValue(document.value(), { mode: "braces", env, directory: cwd, home: undefined });
   for (const gap of gaps) collect.error(gap.path, `${gap.kind} ${gap.name} ${gap.reason}`);
-  const settings = gaps.length === 0 ? validate(authConfig, value, collect).data : undefined;
+  const found = gaps.length === 0 ? validate(authConfig, value, collect).data : undefined;
   all.push(...collect.list);
-  return settings?.auth0 ?? {};
+  const kind = found?.provider ?? "auth0";
+  const sections = (found ?? {}) as Readonly<Record<string, ProviderSettings | undefined>>;
+  return { settings: sections[kind] ?? {}, kind, missingFile: undefined };
 }
 
 type Read = { document: Document } | { problems: readonly Problem[]; missing: boolean };

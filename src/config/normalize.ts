@@ -123,6 +123,9 @@ export function normalize(draft: Draft): { config: Config; problems: readonly Pr
     apiKeys,
     apiKeysFile: proxy.apiKeysFile ?? (apiKeys === undefined ? access?.apiKeysFile : undefined),
     identityProvider,
+    ...(access?.authConfigFile === undefined || proxy.identityProvider !== undefined
+      ? {}
+      : { authConfigFile: access.authConfigFile }),
     oauth: oauthOn ? readOAuth(oauth2) : undefined,
     authDisabled: access?.authDisabled ?? false,
     restartDelayMs: readRestartDelay(access && env["MCP_RESTART_DELAY"]),

@@ -12,6 +12,7 @@ export interface LoginEnv {
 }
 
 const WELL_KNOWN = "/.well-known/";
+const CALLBACK = "/auth/callback";
 const RESOURCE = "oauth-protected-resource";
 const SERVER = "oauth-authorization-server";
 
@@ -32,8 +33,11 @@ const PREFLIGHT = {
  * The path a page is found by. Metadata of a proxy below a path is asked for at the root of the host, with the path
  * behind the well-known part (RFC 8414 section 3.1, RFC 9728 section 3.1), so it is left whole.
  */
-export function pagePath(path: string, paths: PathTable): string {
-  return path.startsWith(WELL_KNOWN) ? path : (paths.local(path) ?? "/404");
+export function pagePath(path: string, paths: PathTable, login: AuthorizationServer | undefined): string {
+  if (path.startsWith(WELL_KNOWN)) return path;
+  // The provider knows this one address, which a secret prefix is no part of.
+  const callback = login !== undefined && (path === CALLBACK || path === login.urls.providerCallbackPath);
+  return callback ? CALLBACK : (paths.local(path) ?? "/404");
 }
 
 /** Every route of the login. OAuth's own paths, and the bare ones of clients that do not read metadata. */
@@ -62,6 +66,7 @@ export function addLoginRoutes(
     }
     app.on(["GET", "POST"], `${base}/authorize`, (c) => server.authorize(c.req.raw, visitor(c)));
   }
+  if (server.hasProvider) app.get(CALLBACK, (c) => server.returned(c.req.raw, visitor(c)));
   app.post("/oauth/introspect", (c) => server.introspect(c.req.raw));
   app.get("/oauth/style.css", () => server.style());
 

@@ -23,7 +23,7 @@ export interface PagesDeps extends HealthDeps {
 
 /** Every route that is no MCP endpoint. */
 export function createPages(deps: PagesDeps): (request: Request, peers: Peers) => Response | Promise<Response> {
-  const app = new Hono<LoginEnv>({ getPath: (request) => pagePath(pathOf(request.url), deps.paths) });
+  const app = new Hono<LoginEnv>({ getPath: (request) => pagePath(pathOf(request.url), deps.paths, deps.login) });
 
   app.use(async function refuseForeignHosts(c, next) {
     // Anonymous callers and a browser's cookie: both can be abused by a page that rebinds its name to us.

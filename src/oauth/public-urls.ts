@@ -34,6 +34,10 @@ export class PublicUrls {
     return `${this.#configured ?? `${this.#scheme}://${this.#host}:${this.#port()}`}/auth/callback`;
   }
 
+  get providerCallbackPath(): string {
+    return new URL(this.providerCallback).pathname;
+  }
+
   /** Everything is below a path that only its users know. */
   get prefixed(): boolean {
     return this.#prefix !== "";

@@ -208,6 +208,8 @@ function translated(error: unknown): Error {
 function reasonOf(error: unknown): string {
   const { message, code } = error as { message?: unknown; code?: unknown };
   const inner = (error as { cause?: { message?: unknown } }).cause?.message;
-  const parts = [message, typeof inner === "string" ? inner : undefined, code].filter((part) => typeof part === "string");
+  const parts = [message, typeof inner === "string" ? inner : undefined, code].filter(
+    (part) => typeof part === "string",
+  );
   return parts.join("; ").slice(0, 300);
 }

@@ -60,15 +60,13 @@ export class ProviderLogin {
 
   /** Finds what a callback belongs to. It opens once. @throws Unanswerable */
   open(params: Params, browser: string | undefined, cookies: string | null): PendingLogin {
-    if (params.broken("state")) throw new Unanswerable("The answer of the login came with more than one state.", "person");
+    if (params.broken("state"))
+      throw new Unanswerable("The answer of the login came with more than one state.", "person");
     const state = params.get("state");
     if (state === undefined) throw new Unanswerable("The answer of the login came without a state.", "person");
     const found = this.#deps.pending.take(state, browser, cookies);
     if (found === undefined)
-      throw new Unanswerable(
-        "This login was not begun in this browser, is over already, or took too long.",
-        "person",
-      );
+      throw new Unanswerable("This login was not begun in this browser, is over already, or took too long.", "person");
     return found;
   }
 
