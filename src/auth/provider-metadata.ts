@@ -80,7 +80,7 @@ export class ProviderDirectory {
     // An issuer with a path is often written with one slash too many; the provider's own spelling counts then.
     const server = new URL(this.issuer.href.replace(/\/+$/, ""));
     const options = {
-      [customFetch]: (url: string, init: object) => this.fetch(url, init as RequestInit),
+      [customFetch]: this.fetch,
       execute: this.issuer.protocol === "http:" ? [allowInsecureRequests] : [],
     };
     let found: ProviderMetadata;

@@ -154,7 +154,7 @@ export class ProviderTokens {
       if (trouble?.down === true && before !== undefined)
         return this.#keep(token, before.identity, before.client, before.expires);
       this.#known.set(token, { until: clock.now() + REFUSED_MS });
-      const reason = trouble?.message ?? String((error as { code?: unknown }).code ?? (error as Error).message);
+      const reason = trouble?.message ?? reasonOf(error);
       const fields = { provider: directory.label, reason };
       if (trouble !== undefined) log.warn(fields, "a token of the identity provider could not be checked");
       else log.info(fields, "a token was refused that is not, or no longer, one of the identity provider for here");
@@ -249,4 +249,11 @@ function isAccessToken(typ: string | undefined, payload: JWTPayload): boolean {
   const { typ: inner, events } = payload;
   if (events !== undefined || payload["at_hash"] !== undefined || payload["c_hash"] !== undefined) return false;
   return inner === undefined || (typeof inner === "string" && /^(bearer|at\+jwt|access)$/i.test(inner));
+}
+
+/** What is wrong with a token: jose's code, never its message, which may quote the token. */
+function reasonOf(error: unknown): string {
+  const { code, message } = error as { code?: unknown; message?: unknown };
+  if (typeof code === "string") return code;
+  return typeof message === "string" ? message : "it cannot be read";
 }

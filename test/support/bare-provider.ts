@@ -1,7 +1,9 @@
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import type { CryptoKey, JWK, JWTPayload } from "jose";
 import type { Certificate } from "./certificate.ts";
-import { AUDIENCE } from "./identity-provider.ts";
+
+/** The API that tokens are for. */
+export const AUDIENCE = "https://your-mcp-api";
 
 /** How it answers one of its paths; undefined: as it should. */
 export type Misbehaviour = (request: Request) => Response | Promise<Response> | undefined;
@@ -69,7 +71,7 @@ export class BareProvider implements AsyncDisposable {
   /** @param more changes to claims and header; `kid` also chooses the key */
   async sign(claims: JWTPayload, header: Record<string, unknown> = {}): Promise<string> {
     const now = Math.floor(Date.now() / 1_000);
-    const kid = String(header["kid"] ?? "key-1");
+    const { kid = "key-1" } = header as { kid?: string };
     const key = this.#signers.get(kid);
     if (key === undefined) throw new Error(`no key ${kid}`);
     return await new SignJWT({ iss: this.issuer, aud: AUDIENCE, iat: now, exp: now + 600, ...claims })

@@ -3,12 +3,12 @@ import type { AddressInfo } from "node:net";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import type { CryptoKey, JWTPayload } from "jose";
-import Provider from "oidc-provider";
+import { Provider } from "oidc-provider";
+import { AUDIENCE } from "./bare-provider.ts";
 import type { Certificate } from "./certificate.ts";
 
 export const CLIENT_ID = "proxy";
 export const CLIENT_SECRET = "the-secret-of-the-proxy-at-its-provider";
-export const AUDIENCE = "https://your-mcp-api";
 
 export interface IdentityProviderOptions {
   readonly certificate: Certificate;
@@ -152,12 +152,12 @@ function watchExchange(
   const chunks: Buffer[] = [];
   request.on("data", (chunk: Buffer) => chunks.push(chunk));
   const end = response.end.bind(response);
-  response.end = ((body?: unknown, ...more: never[]) => {
+  response.end = ((body?: string | Buffer, ...more: never[]) => {
     exchanged.push(new URLSearchParams(Buffer.concat(chunks).toString("utf8")));
-    const answer = JSON.parse(body === undefined ? "{}" : String(body)) as Record<string, unknown>;
+    const answer = JSON.parse(body === undefined ? "{}" : body.toString()) as Record<string, unknown>;
     for (const name of ["access_token", "refresh_token", "id_token"])
       if (typeof answer[name] === "string") given.push(answer[name]);
-    return end(body as string, ...more);
+    return end(body, ...more);
   }) as typeof response.end;
 }
 

@@ -179,7 +179,7 @@ export class ProviderClient {
     );
     // The code flow would trust the connection alone; the signature is checked as well.
     openid.enableNonRepudiationChecks(configuration);
-    configuration[openid.customFetch] = (url, init) => this.#directory.fetch(url, init as unknown as RequestInit);
+    configuration[openid.customFetch] = this.#directory.fetch;
     if (this.#directory.issuer.protocol === "http:") openid.allowInsecureRequests(configuration);
     this.#made.set(way, { metadata, configuration });
     return configuration;

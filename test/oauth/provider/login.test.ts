@@ -4,7 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeCertificate } from "../../support/certificate.ts";
 import type { Certificate } from "../../support/certificate.ts";
-import { AUDIENCE, CLIENT_ID, CLIENT_SECRET, startIdentityProvider } from "../../support/identity-provider.ts";
+import { AUDIENCE } from "../../support/bare-provider.ts";
+import { CLIENT_ID, CLIENT_SECRET, startIdentityProvider } from "../../support/identity-provider.ts";
 import type { IdentityProvider } from "../../support/identity-provider.ts";
 import { program } from "../../support/programs.ts";
 import { startProxy } from "../../support/proxy.ts";
@@ -127,10 +128,7 @@ describe.skipIf(OPENSSL === undefined)("login through an identity provider (need
     expect(await callStatus(`${url()}/a/mcp`, tokens.access_token)).toBe(200);
     list({ "you@example.com": {}, "auth0|5": {} });
     const over = await proxy.logged(
-      (line) =>
-        line["user"] === "team@example.org" &&
-        line["msg"] !== undefined &&
-        String(line["msg"]).startsWith("a login has ended"),
+      (line) => line["user"] === "team@example.org" && JSON.stringify(line["msg"]).includes("a login has ended"),
     );
     expect(over).toBeDefined();
     expect(await callStatus(`${url()}/a/mcp`, tokens.access_token)).toBe(401);

@@ -73,7 +73,7 @@ export class Person {
     this.#jars.set(url.host, jar);
     for (const header of response.headers.getSetCookie()) {
       const [pair = ""] = header.split(";");
-      const [name = "", value = ""] = [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)];
+      const [name, value] = [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)];
       if (value === "" || /max-age=0|expires=thu, 01 jan 1970/i.test(header)) jar.delete(name);
       else jar.set(name, value);
     }
