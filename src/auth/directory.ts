@@ -7,7 +7,7 @@ import { Accounts } from "./accounts.ts";
 import { ApiKeys } from "./api-keys.ts";
 
 /** How often the files are looked at. Asking sees what notifications do not: network mounts, files that are swapped. */
-const LOOK_MS = 1_000;
+const LOOK_MS = 500;
 
 /** What a new file or configuration means for those who are here. */
 export interface AccessChange {

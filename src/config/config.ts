@@ -61,8 +61,6 @@ export interface Config {
   readonly apiKeys: ReadonlyMap<string, ApiKeyConfig> | undefined;
   readonly apiKeysFile: string | undefined;
   readonly identityProvider: IdentityProviderConfig | undefined;
-  /** An `auth_config.json` that is missing and is to be made. */
-  readonly authConfigFile?: string | undefined;
   /** The authorization server's settings where at least one endpoint enables it. */
   readonly oauth: OAuthConfig | undefined;
   /** `MCP_DISABLE_AUTH`: the operator wants env mode open. */

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
 import { z } from "zod";
 import type { ApiKeyConfig, IdentityProviderConfig } from "./config.ts";
 import { Document } from "./document.ts";
@@ -16,8 +16,6 @@ export interface EnvironmentAccess {
   readonly apiKeysFile: string | undefined;
   readonly usersFile: string | undefined;
   readonly identityProvider: IdentityProviderConfig | undefined;
-  /** Where an `auth_config.json` is looked for and is missing. */
-  readonly authConfigFile: string | undefined;
   readonly authDisabled: boolean;
   readonly problems: readonly Problem[];
 }
@@ -33,15 +31,16 @@ export function readEnvironmentAccess(env: Environment, cwd: string): Environmen
   const problems = new Problems("environment");
   const all: Problem[] = [];
   const authDisabled = isYes(env["MCP_DISABLE_AUTH"]);
-  const apiKeys = env["MCP_API_KEYS"]?.trim() ? parseApiKeys(env["MCP_API_KEYS"], problems) : undefined;
-  const apiKeysFile = apiKeys === undefined && env["MCP_API_KEYS_PATH"] ? env["MCP_API_KEYS_PATH"] : undefined;
+  const named = ["MCP_API_KEYS", "MCP_API_KEYS_PATH"].filter((name) => env[name]?.trim());
+  if (authDisabled && named.length > 0)
+    problems.warning(["MCP_DISABLE_AUTH"], `MCP_DISABLE_AUTH is set, so ${named.join(" and ")} have no effect`);
+  const keys = authDisabled ? undefined : env["MCP_API_KEYS"]?.trim();
+  const apiKeys = keys ? parseApiKeys(keys, problems) : undefined;
+  const apiKeysFile = authDisabled || keys ? undefined : env["MCP_API_KEYS_PATH"]?.trim() || undefined;
   if (apiKeysFile !== undefined) all.push(...checkKeyFile(apiKeysFile, cwd));
-  const found = env["MCP_AUTH_PROVIDER"] ? readProvider(env, cwd, problems, all) : undefined;
-  const identityProvider = found?.provider;
+  const identityProvider = env["MCP_AUTH_PROVIDER"] ? readProvider(env, cwd, problems, all) : undefined;
   const usersFile = env["MCP_USERS_PATH"] || (identityProvider === undefined ? undefined : "/data/users.json");
-  const authConfigFile = found?.missingFile;
-  const mistakes = [...problems.list, ...all];
-  return { apiKeys, apiKeysFile, usersFile, identityProvider, authConfigFile, authDisabled, problems: mistakes };
+  return { apiKeys, apiKeysFile, usersFile, identityProvider, authDisabled, problems: [...problems.list, ...all] };
 }
 
 /** `key:client,key:client`; only the first colon separates. */
@@ -55,35 +54,50 @@ function parseApiKeys(text: string, problems: Problems): Map<string, ApiKeyConfi
     const clientId = trimmed.slice(colon + 1).trim();
     if (key === "" || clientId === "") {
       problems.warning(["MCP_API_KEYS"], `entry ${index + 1} of MCP_API_KEYS is skipped: expected key:client`);
-    } else keys.set(key, { clientId, scopes: ["*"] });
+    } else {
+      if (keys.has(key)) {
+        problems.warning(
+          ["MCP_API_KEYS"],
+          `entry ${index + 1} of MCP_API_KEYS has the key of an earlier one; it counts`,
+        );
+      }
+      keys.set(key, { clientId, scopes: ["*"] });
+    }
   });
+  if (keys.size === 0) {
+    problems.error(["MCP_API_KEYS"], "no entry of MCP_API_KEYS is usable, so nobody could come in", {
+      hint: "expected MCP_API_KEYS=key:client,key:client",
+    });
+  }
   return keys;
 }
 
-function checkKeyFile(file: string, cwd: string): readonly Problem[] {
+export function checkKeyFile(file: string, cwd: string): readonly Problem[] {
   const read = readJson(file, cwd);
   if ("problems" in read) return read.problems;
   const { document } = read;
   // The keys of this file are credentials; below "apiKeys" messages leave them out.
   const collect = new Problems(file, (path, at) => document.locate(path.slice(1), at));
   validate(apiKeysSchema, document.value(), collect, ["apiKeys"]);
-  return collect.list;
+  // What is only odd there is said by whoever follows the file.
+  return collect.list.filter(({ severity }) => severity === "error");
 }
 
 const REQUIRED = ["AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_AUDIENCE", "MCP_BASE_URL"] as const;
 
 function readProvider(
-  env: Environment,
+  given: Environment,
   cwd: string,
   problems: Problems,
   all: Problem[],
-): { provider: IdentityProviderConfig; missingFile: string | undefined } | undefined {
+): IdentityProviderConfig | undefined {
+  const env = { ...given, AUTH0_DOMAIN: plainDomain(given["AUTH0_DOMAIN"] ?? "") || undefined };
   if (env["MCP_AUTH_PROVIDER"] !== "oauth_proxy") {
     problems.error(["MCP_AUTH_PROVIDER"], 'MCP_AUTH_PROVIDER must be "oauth_proxy" or unset');
     return undefined;
   }
-  const { settings, kind, missingFile } = readAuthConfig(env, cwd, all);
-  const domain = plainDomain(settings.domain ?? env["AUTH0_DOMAIN"] ?? "");
+  const { settings, kind } = readAuthConfig(env, cwd, all);
+  const domain = plainDomain(settings.domain ?? env.AUTH0_DOMAIN ?? "");
   if (domain === "" && !settings.issuer)
     problems.error(["AUTH0_DOMAIN"], "AUTH0_DOMAIN is not set", {
       hint: "the tenant's domain, such as tenant.eu.auth0.com",
@@ -95,16 +109,19 @@ function readProvider(
     if (env[name] || (name === "AUTH0_AUDIENCE" && audience)) continue;
     problems.error([name], `${name} is not set`, { hint: "MCP_AUTH_PROVIDER=oauth_proxy needs it" });
   }
-  const provider = {
-    issuer: settings.issuer ?? `https://${domain}/`,
+  const issuer = settings.issuer ?? `https://${domain}/`;
+  // What the manual prints is Auth0's own place, which its discovery document names too; another provider, at the
+  // address of which nothing else was changed, has its keys elsewhere.
+  const printed = settings.jwks_uri === `${issuer.replace(/\/+$/, "")}/.well-known/jwks.json`;
+  return {
+    issuer,
     clientId: env["AUTH0_CLIENT_ID"] ?? "",
     clientSecret: env["AUTH0_CLIENT_SECRET"],
     audience,
     scopes: ["openid", "profile", "email"],
-    jwksUri: settings.jwks_uri,
+    jwksUri: printed ? undefined : settings.jwks_uri,
     kind,
   };
-  return { provider, missingFile };
 }
 
 /** People copy the address from the browser as well. */
@@ -132,20 +149,15 @@ const authConfig = z.object({
 interface AuthConfig {
   readonly settings: ProviderSettings;
   readonly kind: string;
-  /** Where the file would be. */
-  readonly missingFile: string | undefined;
 }
 
 /** The optional `auth_config.json`; it stands in for variables where it is there. */
 function readAuthConfig(env: Environment, cwd: string, all: Problem[]): AuthConfig {
   const named = env["MCP_AUTH_CONFIG_PATH"];
-  const file = named || "/data/auth_config.json";
-  const read = readJson(file, cwd);
+  const read = readJson(named || "/data/auth_config.json", cwd);
   if ("problems" in read) {
     if (!read.missing) all.push(...read.problems);
-    // Nobody's /data is made for a file that was not asked for.
-    const wanted = read.missing && (Boolean(named) || existsSync(dirname(file)));
-    return { settings: {}, kind: "auth0", missingFile: wanted ? resolve(cwd, file) : undefined };
+    return { settings: {}, kind: "auth0" };
   }
   const { document } = read;
   const collect = new Problems(named || "auth_config.json", (path, at) => document.locate(path, at));
@@ -155,7 +167,7 @@ function readAuthConfig(env: Environment, cwd: string, all: Problem[]): AuthConf
   all.push(...collect.list);
   const kind = found?.provider ?? "auth0";
   const sections = (found ?? {}) as Readonly<Record<string, ProviderSettings | undefined>>;
-  return { settings: sections[kind] ?? {}, kind, missingFile: undefined };
+  return { settings: sections[kind] ?? {}, kind };
 }
 
 type Read = { document: Document } | { problems: readonly Problem[]; missing: boolean };

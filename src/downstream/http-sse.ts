@@ -5,29 +5,16 @@ import type { Principal } from "../policy/principal.ts";
 import { Message } from "../protocol/message.ts";
 import type { Reply } from "../relay/ends.ts";
 import type { Session } from "../relay/session.ts";
-import type { Sessions } from "../relay/sessions.ts";
-import type { Clock } from "../telemetry/clock.ts";
-import type { Log } from "../telemetry/log.ts";
 import type { Admitted } from "./admitted.ts";
 import { isBatch, readBatch } from "./batch.ts";
 import { readBody, unreadable } from "./body.ts";
-import type { Heartbeat } from "./heartbeat.ts";
+import type { HttpEndDeps } from "./http-end.ts";
 import { HttpReply, KEEP_ALIVE_MS } from "./http-reply.ts";
 import { introduce, readClient } from "./introduce.ts";
 import { readMessage } from "./read-message.ts";
 import { SseStream } from "./sse-stream.ts";
 
-export interface HttpSseDeps {
-  readonly sessions: Sessions;
-  readonly clock: Clock;
-  readonly heartbeat: Heartbeat;
-  /** Requests before `initialize` are answered on the shared connection instead of with an error. */
-  readonly stateless: boolean;
-  /** Longest body, in bytes. */
-  readonly maxRequestBytes: number;
-  readonly log: Log;
-  /** The proxy is about to end: what runs may finish, nothing new begins. */
-  readonly draining: () => boolean;
+export interface HttpSseDeps extends HttpEndDeps {
   readonly lines: SseLines;
 }
 

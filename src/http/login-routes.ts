@@ -36,8 +36,10 @@ const PREFLIGHT = {
 export function pagePath(path: string, paths: PathTable, login: AuthorizationServer | undefined): string {
   if (path.startsWith(WELL_KNOWN)) return path;
   // The provider knows this one address, which a secret prefix is no part of.
-  const callback = login !== undefined && (path === CALLBACK || path === login.urls.providerCallbackPath);
-  return callback ? CALLBACK : (paths.local(path) ?? "/404");
+  if (login !== undefined && (path === CALLBACK || path === login.urls.providerCallbackPath)) return CALLBACK;
+  // What looks after a container asks there, and knows of no prefix.
+  return paths.local(path) ?? (path === "/health" ? path : "/404");
+}
 }
 
 /** Every route of the login. OAuth's own paths, and the bare ones of clients that do not read metadata. */

@@ -6,7 +6,6 @@ import type { AuthorizationServerDeps } from "./authorization-server.ts";
 import { Clients } from "./clients.ts";
 import { Grants } from "./grants.ts";
 import { LoginThrottle } from "./throttle.ts";
-import { writeAuthConfig } from "./provider/auth-config-file.ts";
 import { Provider } from "./provider/provider.ts";
 import { isHash } from "./users.ts";
 
@@ -21,7 +20,6 @@ export async function openAuthorizationServer(
 ): Promise<AuthorizationServer> {
   const { config, log, clock, accounts } = given;
   const deps = { ...given, provider: Provider.open(before?.provider, config.identityProvider, given) };
-  if (config.authConfigFile !== undefined) writeAuthConfig(config.authConfigFile, log);
   const users = [...accounts.all()];
   if (users.length === 0 && config.usersFile === undefined) {
     log.warn({}, "OAuth is on, but there are no users, so nobody can log in: add them to oauth2.users");

@@ -46,4 +46,14 @@ export interface Caller {
   readonly endpoint?: string;
   /** One of several requests that were made of one; that one was counted. */
   readonly part?: boolean;
+  /** Set where this client has the proxy for itself, and there are no headers to check. */
+  readonly local?: Local | undefined;
+}
+
+/** What a stateless client over stdio says of itself: a connection can be made for it as for a session. */
+export interface Local {
+  /** The same for what is declared the same. */
+  readonly key: string;
+  readonly capabilities: Readonly<Record<string, unknown>>;
+  readonly clientInfo: unknown;
 }

@@ -182,7 +182,11 @@ export class Listening {
     if (this.#over) return;
     if (message.error !== undefined && this.#acknowledged) return this.#retry();
     this.#leave();
-    const status = message.error === undefined ? 200 : statusOf(codeOf(message.slice(message.error)));
+    const capabilities = this.#connection?.introduction.capabilities ?? {};
+    const status =
+      message.error === undefined
+        ? 200
+        : statusOf(codeOf(message.slice(message.error)), "subscriptions/listen", capabilities);
     const { result } = message;
     if (result === undefined) return this.#reply.finish(message.withId(this.#id), status);
     const text = withSubscription(message.slice(result), this.#id);

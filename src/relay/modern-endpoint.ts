@@ -34,6 +34,14 @@ export interface ModernDeps {
   readonly oversight: Oversight | undefined;
 }
 
+/** Notifications that end here: the server is told by other means, or knows nothing of it. */
+const OWN_TO_THE_LINK = new Set([
+  "notifications/initialized",
+  "notifications/cancelled",
+  "notifications/progress",
+  "notifications/roots/list_changed",
+]);
+
 /** One request of a modern client. */
 export interface ModernRequest {
   readonly message: Message;
@@ -97,8 +105,20 @@ export class ModernEndpoint {
     );
   }
 
+  /**
+   * A notification of a client. Those about requests concern the link to it; what is left is for the server, in the
+   * words of its era.
+   */
+  notification(message: Message, caller: Caller): void {
+    const { method } = message;
+    // A call without an id is run by servers that only look at the method: it would be past every check.
+    if (method === undefined || !method.startsWith("notifications/") || OWN_TO_THE_LINK.has(method)) return;
+    this.#deps.switchboard.sendStateless(message, caller);
+  }
+
   /** Headers must say what the arguments say; which ones, is in the tool's schema (basic/transports). */
   async #checkHeaders({ message, caller }: ModernRequest, connection: Connection): Promise<string | undefined> {
+    if (caller.local !== undefined) return undefined;
     const { toolHeaders } = this.#deps.switchboard.upstream;
     const tool = message.stringParam("name") ?? "";
     const args = rawParam(message, "arguments");
