@@ -40,7 +40,6 @@ export function pagePath(path: string, paths: PathTable, login: AuthorizationSer
   // What looks after a container asks there, and knows of no prefix.
   return paths.local(path) ?? (path === "/health" ? path : "/404");
 }
-}
 
 /** Every route of the login. OAuth's own paths, and the bare ones of clients that do not read metadata. */
 export function addLoginRoutes(
