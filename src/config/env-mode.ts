@@ -91,13 +91,13 @@ function readProvider(
   problems: Problems,
   all: Problem[],
 ): IdentityProviderConfig | undefined {
-  const env = { ...given, AUTH0_DOMAIN: plainDomain(given["AUTH0_DOMAIN"] ?? "") || undefined };
+  const env: Environment = { ...given, AUTH0_DOMAIN: plainDomain(given["AUTH0_DOMAIN"] ?? "") || undefined };
   if (env["MCP_AUTH_PROVIDER"] !== "oauth_proxy") {
     problems.error(["MCP_AUTH_PROVIDER"], 'MCP_AUTH_PROVIDER must be "oauth_proxy" or unset');
     return undefined;
   }
   const { settings, kind } = readAuthConfig(env, cwd, all);
-  const domain = plainDomain(settings.domain ?? env.AUTH0_DOMAIN ?? "");
+  const domain = plainDomain(settings.domain ?? env["AUTH0_DOMAIN"] ?? "");
   if (domain === "" && !settings.issuer)
     problems.error(["AUTH0_DOMAIN"], "AUTH0_DOMAIN is not set", {
       hint: "the tenant's domain, such as tenant.eu.auth0.com",

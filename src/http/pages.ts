@@ -32,6 +32,12 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     return next();
   });
 
+  app.use(async function learnCredential(c, next) {
+    // Once for all endpoints: they ask the same place.
+    await Promise.all([...deps.rooms.values()].map(({ gate }) => gate.learn?.(c.req.header("authorization") ?? null)));
+    return next();
+  });
+
   const viewer = (c: Context<LoginEnv>): Viewer => deps.viewer(c.req.raw, c.env.peers);
 
   app.get("/livez", (c) => c.json({ status: "alive" }));
