@@ -29,6 +29,7 @@ import { introspect, revoke } from "./token-status.ts";
 import { BrowserCookie, Transactions } from "./transaction.ts";
 import { EitherTokens } from "../auth/access.ts";
 import type { AccessTokens } from "../auth/oauth-gate.ts";
+import { LoginWithdrawn } from "./provider/provider-client.ts";
 import { PendingLogins } from "./provider/pending.ts";
 import { ProviderLogin } from "./provider/provider-login.ts";
 import type { Provider } from "./provider/provider.ts";
@@ -145,6 +146,21 @@ export class AuthorizationServer {
     return this.#users.unchanged(grant.user, grant.passwordMark);
   }
 
+  async #confirm(grant: Grant): Promise<void> {
+    if (grant.provided === undefined || this.provider === undefined) return;
+    try {
+      await this.provider.confirm(grant, () => this.grants.save(grant));
+    } catch (error) {
+      if (!(error instanceof LoginWithdrawn))
+        throw new OAuthError("temporarily_unavailable", "the identity provider does not answer; try again later", {
+          status: 503,
+          headers: { "Retry-After": "30" },
+        });
+      await this.grants.end(grant, "it is over at the identity provider");
+      throw new OAuthError("invalid_grant", "the login is over at the identity provider; log in again");
+    }
+  }
+
   get hasProvider(): boolean {
     return this.provider !== undefined;
   }
@@ -215,7 +231,15 @@ export class AuthorizationServer {
       };
       const { clock, oauth } = this.#deps;
       const lifetimes = { accessMs: oauth.tokenExpirationMs, refreshMs: oauth.refreshTokenExpirationMs };
-      return jsonAnswer(await tokenRequest(params, client, { grants: this.grants, clock, lifetimes, audienceOf }));
+      return jsonAnswer(
+        await tokenRequest(params, client, {
+          grants: this.grants,
+          clock,
+          lifetimes,
+          audienceOf,
+          confirm: (grant) => this.#confirm(grant),
+        }),
+      );
     });
   }
 

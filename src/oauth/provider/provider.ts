@@ -9,8 +9,13 @@ import { Sealer } from "../../store/sealer.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
 import type { Grant } from "../grant.ts";
-import { ProviderClient } from "./provider-client.ts";
+import { LoginWithdrawn, ProviderClient } from "./provider-client.ts";
 import type { Arrived } from "./provider-login.ts";
+
+/** So often, at the most, the provider is asked whether a login still holds. */
+const ASK_AGAIN_MS = 5 * 60_000;
+/** For so long logins go on while it cannot be asked. */
+const PATIENCE_MS = 24 * 60 * 60_000;
 
 export interface ProviderDeps {
   readonly accounts: Accounts;
@@ -39,6 +44,7 @@ export class Provider {
   readonly tokens: ProviderTokens | undefined;
   readonly #deps: ProviderDeps;
   readonly #sealer: Sealer;
+  readonly #confirming = new Map<string, Promise<void>>();
 
   constructor(config: IdentityProviderConfig, deps: ProviderDeps) {
     const { accounts: members, clock, log, onEnd, keys } = deps;
@@ -95,6 +101,45 @@ export class Provider {
       provided.issuer === this.config.issuer &&
       memberOf(provided.identity, this.#deps.accounts) === grant.user
     );
+  }
+
+  /**
+   * Asks the provider whether a login still holds, where it gave something to ask with and was not asked lately. An
+   * outage is forgiven for a day: a provider that is down must not log everybody out.
+   * @param save keeps the grant as it is then
+   * @throws LoginWithdrawn when the login is over there, or is not this user's any more
+   * @throws ProviderTrouble when it could not be asked for too long
+   */
+  confirm(grant: Grant, save: () => Promise<void>): Promise<void> {
+    // Clients refresh in parallel, and most providers take a refresh token once.
+    let running = this.#confirming.get(grant.id);
+    if (running === undefined) {
+      running = this.#confirm(grant, save).finally(() => this.#confirming.delete(grant.id));
+      this.#confirming.set(grant.id, running);
+    }
+    return running;
+  }
+
+  async #confirm(grant: Grant, save: () => Promise<void>): Promise<void> {
+    const { clock, accounts, log } = this.#deps;
+    const provided = this.#open(grant);
+    if (provided?.refreshToken === undefined || accounts.unread || clock.now() - provided.confirmed < ASK_AGAIN_MS)
+      return;
+    try {
+      const said = await this.client.renew(provided.refreshToken, provided.identity.subject);
+      const identity = said.identity ?? provided.identity;
+      if (memberOf(identity, accounts) !== grant.user) throw new LoginWithdrawn();
+      const now: Provided = { ...provided, identity, refreshToken: said.refreshToken, confirmed: clock.now() };
+      grant.provided = this.#sealer.seal(JSON.stringify(now));
+      await save();
+    } catch (error) {
+      if (error instanceof LoginWithdrawn || clock.now() - provided.confirmed > PATIENCE_MS) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      log.warn(
+        { provider: this.directory.label, reason },
+        "the provider could not be asked whether a login still holds",
+      );
+    }
   }
 
   #open({ provided }: Grant): Provided | undefined {

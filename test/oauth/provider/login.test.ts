@@ -12,6 +12,7 @@ import { startProxy } from "../../support/proxy.ts";
 import type { RunningProxy } from "../../support/proxy.ts";
 import { tools } from "../../http/client.ts";
 import { callStatus, redeem, refresh } from "../login.ts";
+import type { Tokens } from "../login.ts";
 import { ask, logInThrough, Person, through } from "./person.ts";
 
 const OPENSSL = program("openssl").path;
@@ -217,6 +218,42 @@ describe.skipIf(OPENSSL === undefined)("login through an identity provider (need
     const everything = [...files, JSON.stringify(proxy.log)].join("\n");
     expect(provider.given.length).toBeGreaterThan(0);
     for (const token of [...provider.given, CLIENT_SECRET]) expect(everything.includes(token)).toBe(false);
+  });
+
+  test("with offline_access the provider is asked again; a login that is over there is over here", async () => {
+    await using lasting = await start({
+      identityProvider: {
+        issuer: provider.issuer,
+        clientId: CLIENT_ID,
+        clientSecret: CLIENT_SECRET,
+        scopes: ["openid", "email", "offline_access"],
+      },
+    });
+    const at = `http://localhost:${lasting.port}`;
+    provider.redirectUris.push(`${at}/auth/callback`);
+    const asked = provider.exchanged.length;
+    const first = await logInThrough(at, person(), "auth0|1");
+    expect(provider.given.length).toBeGreaterThan(0);
+    // Not at each refresh: it has just said so.
+    const second = (await (await refresh(at, first)).json()) as Tokens;
+    expect(provider.exchanged.length).toBe(asked + 1);
+    expect(await callStatus(`${at}/a/mcp`, second.access_token)).toBe(200);
+    const files = readdirSync(join(lasting.directory, "state")).map((name) =>
+      readFileSync(join(lasting.directory, "state", name)).toString("latin1"),
+    );
+    for (const token of provider.given) expect(files.join("\n").includes(token)).toBe(false);
+  });
+
+  test("an address that only UserInfo has counts, if it is verified there", async () => {
+    await using plain = await startIdentityProvider({ certificate, people: PEOPLE, emailInIdToken: false });
+    await using other = await start({
+      identityProvider: { issuer: plain.issuer, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET },
+    });
+    const at = `http://localhost:${other.port}`;
+    plain.redirectUris.push(`${at}/auth/callback`);
+    const tokens = await logInThrough(at, person(), "auth0|1");
+    expect(await callStatus(`${at}/a/mcp`, tokens.access_token)).toBe(200);
+    expect((await through(await ask(at, person()), "auth0|4")).status).toBe(403);
   });
 
   test("local passwords and the provider side by side, a button each", async () => {
