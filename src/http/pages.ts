@@ -33,8 +33,8 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
   });
 
   app.use(async function learnCredential(c, next) {
-    // Once for all endpoints: they ask the same place.
-    await Promise.all([...deps.rooms.values()].map(({ gate }) => gate.learn?.(c.req.header("authorization") ?? null)));
+    const header = c.req.header("authorization") ?? null;
+    for (const { gate } of deps.rooms.values()) await gate.learn?.(header);
     return next();
   });
 
