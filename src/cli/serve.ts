@@ -13,6 +13,8 @@ import type { CheckIo } from "./check.ts";
 import { HELP } from "./help.ts";
 import { listenFailure } from "./listen-failure.ts";
 import { Reloader } from "./reload.ts";
+import { wantsManyRequests } from "./request-limit.ts";
+import type { RequestLimit } from "./request-limit.ts";
 import { serveStdio, stderrLog } from "./serve-stdio.ts";
 import type { Pipes } from "./stdio-pipe.ts";
 
@@ -33,6 +35,7 @@ export interface ServeIo extends CheckIo {
   readonly onStop: (call: () => void) => void;
   /** Calls at SIGHUP, each time. */
   readonly onReload: (call: () => void) => void;
+  readonly requestLimit: RequestLimit;
   /** Standard input and output; looked at only by what serves a client there. */
   readonly pipes: () => Pipes;
 }
@@ -73,6 +76,7 @@ export async function serveLoaded(
   first?: Loaded,
 ): Promise<number> {
   const loaded = first ?? (await load());
+  if (loaded.config !== undefined && wantsManyRequests(loaded.config)) io.requestLimit.lift();
   for (const problem of loaded.problems) io.stderr(renderProblem(problem));
   const { config } = loaded;
   if (config === undefined) return 1;
