@@ -153,8 +153,9 @@ async function run(
     await daemon.stop();
     return 1;
   }
-  announce(config, url, log);
+  // First: who reads that it listens may ask for a reload at once.
   reloader.start(daemon, config);
+  announce(config, url, log);
   const code = await ended.promise;
   if (code !== 0) await daemon.stop();
   return code;
