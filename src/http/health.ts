@@ -18,6 +18,8 @@ export interface HealthDeps {
 export interface Viewer {
   /** Has a credential, or sits on this machine. */
   readonly known: boolean;
+  /** Has a credential. */
+  readonly credential: boolean;
   /** May read `/status`. */
   readonly mayAsk: boolean;
   /** The servers this viewer may use. */
@@ -41,12 +43,14 @@ export function readiness(deps: HealthDeps): string[] {
   return starting;
 }
 
-export function healthReport(deps: HealthDeps, viewer: Viewer): object {
+/** @param outside asked for outside the path prefix, where it is told only to who may use what is below it */
+export function healthReport(deps: HealthDeps, viewer: Viewer, outside: boolean): object {
+  const sees = viewer.credential || (viewer.known && !outside);
   return {
     status: "healthy",
     service: "mcp-proxy",
     version: deps.version,
-    path_prefix: viewer.known && deps.pathPrefix !== "" ? deps.pathPrefix : null,
+    path_prefix: sees && deps.pathPrefix !== "" ? deps.pathPrefix : null,
     ...(viewer.known ? { servers: viewer.health.map((name) => displayName(deps, name)) } : {}),
   };
 }

@@ -41,7 +41,7 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     if (starting.length === 0) return c.json({ status: "ready" });
     return c.json({ status: "starting", ...(viewer(c).known ? { starting } : {}) }, 503);
   });
-  app.get("/health", (c) => c.json(healthReport(deps, viewer(c))));
+  app.get("/health", (c) => c.json(healthReport(deps, viewer(c), deps.paths.local(pathOf(c.req.url)) === undefined)));
   app.get("/status", (c) => {
     const who = viewer(c);
     if (!who.mayAsk) {
@@ -56,11 +56,26 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
 
   if (deps.login !== undefined) addLoginRoutes(app, deps.login, deps.paths, deps.addresses);
 
+  let told = Number.NEGATIVE_INFINITY;
+  /** Who forgot the prefix finds the right URL in the log, and nowhere else. */
+  const tellPrefix = (url: string): void => {
+    const { paths, pathPrefix, clock, log } = deps;
+    const path = pathOf(url);
+    if (pathPrefix === "" || paths.local(path) !== undefined) return;
+    if (!/\/(mcp|sse)\/?$/.test(path) || clock.now() - told < 10_000) return;
+    told = clock.now();
+    log.warn(
+      {},
+      `nothing is served at ${path.slice(0, 100)}: with the path prefix it is ${pathPrefix}${path.slice(0, 100)}`,
+    );
+  };
+
   app.notFound((c) => {
     const { login } = deps;
     const host = c.req.header("host") ?? null;
     const found = login === undefined || c.req.method !== "GET" ? undefined : appendedMetadata(c.req.path, host, login);
     if (found !== undefined) return c.json(found, 200, METADATA_HEADERS);
+    tellPrefix(c.req.url);
     return problem(c, 404, "nothing is served at this path; MCP endpoints are at /<name>/mcp");
   });
   app.onError((error, c) => {

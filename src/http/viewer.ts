@@ -15,10 +15,11 @@ export function viewerOf(request: Request, peers: Peers, rooms: ReadonlyMap<stri
     const mine = new Set([...open, ...admitted]);
     return {
       known: true,
+      credential: true,
       mayAsk: true,
       health: all.filter((name) => mine.has(name)),
       servers: all.filter((name) => mine.has(name)),
     };
   }
-  return { known: direct, mayAsk: shut.length === 0, health: direct ? all : [], servers: open };
+  return { known: direct, credential: false, mayAsk: shut.length === 0, health: direct ? all : [], servers: open };
 }

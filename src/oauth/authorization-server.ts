@@ -1,3 +1,4 @@
+import type { Accounts } from "../auth/accounts.ts";
 import type { Config, OAuthConfig } from "../config/config.ts";
 import { Sealer } from "../store/sealer.ts";
 import type { StateStore } from "../store/state-store.ts";
@@ -25,7 +26,7 @@ import type { LoginThrottle } from "./throttle.ts";
 import { tokenRequest } from "./token-request.ts";
 import { introspect, revoke } from "./token-status.ts";
 import { BrowserCookie, Transactions } from "./transaction.ts";
-import { Users, admissible } from "./users.ts";
+import { Users } from "./users.ts";
 
 const DOCUMENTS_PER_MINUTE = 60;
 
@@ -34,6 +35,8 @@ export interface AuthorizationServerDeps {
   readonly oauth: OAuthConfig;
   readonly keys: readonly [Uint8Array, ...Uint8Array[]];
   readonly urls: PublicUrls;
+  /** Who may log in, and what they may use. */
+  readonly accounts: Accounts;
   readonly clock: Clock;
   readonly log: Log;
   /** A login has ended: what this principal has open must end too. */
@@ -75,7 +78,7 @@ export class AuthorizationServer {
     this.#policy = { extra: oauth.allowedRedirectURIs, anyHttps: config.flavour === "env" };
     this.#addresses = new AddressRule(oauth.allowedIPs);
     this.#registrations = new MinuteLimit(clock, oauth.registrationsPerMinute);
-    this.#users = new Users(admissible(config), keys);
+    this.#users = new Users(deps.accounts, keys);
     this.#pages = new Pages(oauth.templateDir, log);
     this.resources = new Resources(config);
     this.#documents = new ClientDocuments(
@@ -105,6 +108,8 @@ export class AuthorizationServer {
 
   /** Ends the logins of users that are gone or have another password. */
   async endForeignLogins(): Promise<void> {
+    // A users file that is late must not cost everybody his login.
+    if (this.#deps.accounts.unread) return;
     const over = [...this.grants.all].filter(
       ({ user, passwordMark }) => user !== undefined && !this.#users.unchanged(user, passwordMark),
     );
