@@ -19,4 +19,9 @@ export interface Gate {
    * @param audience what an access token has to be for, where that is not this endpoint itself
    */
   check(header: string | null, audience?: string): Principal | Refusal;
+  /**
+   * Looks into a credential whose check takes time, so that `check` knows it afterwards.
+   * @returns undefined where nothing needs to be waited for
+   */
+  learn?(header: string | null): Promise<void> | undefined;
 }

@@ -37,4 +37,9 @@ export class JointGate implements Gate {
     // Also beside servers that are open to anybody: who presents something that is not good any more wants to know.
     return refusal;
   }
+
+  learn(header: string | null): Promise<void> | undefined {
+    const waits = this.#gates.flatMap((gate) => gate.learn?.(header) ?? []);
+    return waits.length === 0 ? undefined : Promise.all(waits).then(() => undefined);
+  }
 }

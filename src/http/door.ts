@@ -10,7 +10,7 @@ import { IDLE_TIMEOUT_SECONDS } from "./caller.ts";
 import type { Peers } from "./caller.ts";
 import { isHost } from "./origin.ts";
 import { pathOf } from "./paths.ts";
-import type { PathTable } from "./paths.ts";
+import type { EndpointPath, PathTable } from "./paths.ts";
 
 /** An endpoint with what protects it. */
 export interface Guarded {
@@ -55,6 +55,12 @@ export class Door {
     const path = this.#deps.paths.find(pathOf(request.url));
     const room = path === undefined ? undefined : this.#deps.rooms.get(path.server);
     if (room === undefined || (path?.root === true && !isForClients(request))) return this.#deps.pages(request, peers);
+    const learning = room.gate.learn?.(request.headers.get("authorization"));
+    if (learning !== undefined) return learning.then(() => this.#enter(request, room, path, peers));
+    return this.#enter(request, room, path, peers);
+  }
+
+  #enter(request: Request, room: Guarded, path: EndpointPath | undefined, peers: Peers): Response | Promise<Response> {
     const admission = admit(request, room.gate, peers, this.#deps);
     if (admission instanceof Response) {
       const fields = { server: room.endpoint.displayName, status: admission.status };
