@@ -90,7 +90,11 @@ export class Names<T extends Named> {
   /** What a text would mean if the server whose name it begins with had such a thing. */
   presumed(text: string): Pair<T> | undefined {
     const owner = this.#territory(text);
-    if (owner !== undefined) return { owner, name: text.slice(this.#start(owner.prefix).length) };
+    if (owner !== undefined) {
+      // Of several with the same prefix it could be any.
+      const alone = this.#members.every((member) => member === owner || member.prefix !== owner.prefix);
+      return alone ? { owner, name: text.slice(this.#start(owner.prefix).length) } : undefined;
+    }
     const presumed = this.#members.flatMap((member) =>
       this.#rests(member, text).map((name) => ({ owner: member, name })),
     );

@@ -298,13 +298,6 @@ export class Upstream {
     if (connection !== undefined) this.#listings.refresh(connection, true);
   }
 
-  /** Reads the list of tools once more. @throws Fault when the server is not there */
-  async readToolsAgain(): Promise<void> {
-    const connection = await this.acquire(this.#shared);
-    this.#listings.refresh(connection, false, ["tools"]);
-    await this.#listings.settled("tools");
-  }
-
   #toolsKnown(now: Catalogue, before: Catalogue | undefined): void {
     const { log } = this.#deps;
     const { displayName: server } = this.config;

@@ -79,7 +79,7 @@ export class AggregateEndpoint implements Endpoint {
       own: deps.own,
       warn: (member, what) => this.#warn(member, what),
     });
-    this.#routes = new Routes(roster, patience);
+    this.#routes = new Routes(roster);
     this.#introductions = new Introductions({
       roster,
       patience,
@@ -334,15 +334,11 @@ export class AggregateEndpoint implements Endpoint {
   }
 
   #tool(message: Message, asking: Asking, reply: Reply): Exchange | undefined {
-    const { principal } = asking.caller;
     const spelled = message.stringParam("name") ?? "";
-    const missing = (): undefined => refuse(message, reply, missingTool(spelled));
-    const route = this.#routes.tool(message, principal);
-    if (!(route instanceof Promise)) {
-      return route === undefined ? missing() : this.#send(route, asking, reply, spelled);
-    }
-    void route.then((found) => (found === undefined ? missing() : void this.#send(found, asking, reply, spelled)));
-    return undefined;
+    const route = this.#routes.tool(message, asking.caller.principal);
+    return route === undefined
+      ? refuse(message, reply, missingTool(spelled))
+      : this.#send(route, asking, reply, spelled);
   }
 
   #resource(message: Message, asking: Asking, reply: Reply): Exchange | undefined {

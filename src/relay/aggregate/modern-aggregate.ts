@@ -148,11 +148,9 @@ export class ModernAggregate implements ModernSide {
   #tool(asked: ModernRequest): void {
     const { message, caller } = asked;
     const spelled = message.stringParam("name") ?? "";
-    const go = (route: Route | undefined): void =>
-      route === undefined ? refuse(asked, missingTool(spelled)) : send({ ...asked, spelled }, route);
     const route = this.#deps.routes.tool(message, caller.principal);
-    if (route instanceof Promise) void route.then(go);
-    else go(route);
+    if (route === undefined) refuse(asked, missingTool(spelled));
+    else send({ ...asked, spelled }, route);
   }
 
   #resource(asked: ModernRequest): void {

@@ -5,9 +5,8 @@ import type { Span } from "../../protocol/json.ts";
 import { stringAt } from "../../protocol/message.ts";
 import type { Message } from "../../protocol/message.ts";
 import type { Session } from "../session.ts";
-import { capabilitiesOf, catalogueOf } from "./member.ts";
+import { capabilitiesOf } from "./member.ts";
 import type { Member } from "./member.ts";
-import type { Patience } from "./patience.ts";
 import type { Located, Roster } from "./roster.ts";
 
 /** A request as its server gets it. */
@@ -22,44 +21,19 @@ const MAX_SPELLINGS = 1_000;
 /** Finds the server that a request is for. Whether its caller may have what it asks for there is for that one to say. */
 export class Routes {
   readonly #roster: () => Roster;
-  readonly #patience: (member: Member) => Patience;
   /** What clients call the resources they subscribed to, where that is not their URI. */
   readonly #spellings = new WeakMap<Session, Map<string, string>>();
 
-  constructor(roster: () => Roster, patience: (member: Member) => Patience) {
+  constructor(roster: () => Roster) {
     this.#roster = roster;
-    this.#patience = patience;
   }
 
-  /** @returns a promise where a server has to be asked for its list once more */
-  tool(message: Message, principal: Principal): Route | undefined | Promise<Route | undefined> {
-    const span = message.param("name");
-    const text = span === undefined ? undefined : stringAt(message.text, span);
-    if (span === undefined || text === undefined) return undefined;
-    const names = this.#roster().tools;
-    const found = this.#meant(names, text, principal);
-    if (found !== "unknown") return found === undefined ? undefined : route(message, span, found);
-    const presumed = names.presumed(text);
-    if (presumed === undefined || !presumed.owner.reaches(principal)) return undefined;
-    const { owner, name } = presumed;
-    // Nothing is known of what it has: it answers for itself, be it with the reason why it does not run.
-    if (catalogueOf(owner) === undefined) return route(message, span, presumed);
-    // Lists change without notice.
-    return this.#patience(owner)
-      .within("tools/list", owner.endpoint.switchboard.upstream.readToolsAgain())
-      .then(() => {
-        const again = this.#meant(this.#roster().tools, text, principal);
-        if (again !== "unknown") return again === undefined ? undefined : route(message, span, again);
-        const own = owner.endpoint.switchboard;
-        return own.differs && own.config.target.kind !== "stdio" ? route(message, span, { owner, name }) : undefined;
-      });
+  tool(message: Message, principal: Principal): Route | undefined {
+    return this.#named(message, this.#roster().tools, principal);
   }
 
   prompt(message: Message, principal: Principal): Route | undefined {
-    const span = message.param("name");
-    const text = span === undefined ? undefined : stringAt(message.text, span);
-    if (span === undefined || text === undefined) return undefined;
-    return this.#prompt(message, span, text, principal);
+    return this.#named(message, this.#roster().prompts, principal);
   }
 
   resource(message: Message, principal: Principal): (Route & Located) | undefined {
@@ -75,7 +49,10 @@ export class Routes {
     if (at === undefined) return undefined;
     const name = find(message.text, at, "ref", "name");
     const prompt = name === undefined ? undefined : stringAt(message.text, name);
-    if (name !== undefined && prompt !== undefined) return this.#prompt(message, name, prompt, principal);
+    if (name !== undefined && prompt !== undefined) {
+      const found = this.#meant(this.#roster().prompts, prompt, principal);
+      return found === undefined ? undefined : route(message, name, found);
+    }
     const uri = find(message.text, at, "ref", "uri");
     const text = uri === undefined ? undefined : stringAt(message.text, uri);
     const located = text === undefined ? undefined : this.#roster().locate(text, principal);
@@ -107,26 +84,27 @@ export class Routes {
     return own ?? this.#roster().shown(member, uri, false);
   }
 
-  #prompt(message: Message, span: Span, text: string, principal: Principal): Route | undefined {
-    const names = this.#roster().prompts;
+  #named(message: Message, names: Names<Member>, principal: Principal): Route | undefined {
+    const span = message.param("name");
+    const text = span === undefined ? undefined : stringAt(message.text, span);
+    if (span === undefined || text === undefined) return undefined;
     const found = this.#meant(names, text, principal);
-    if (found !== "unknown") return found === undefined ? undefined : route(message, span, found);
-    const presumed = names.presumed(text);
-    return presumed?.owner.reaches(principal) === true ? route(message, span, presumed) : undefined;
+    return found === undefined ? undefined : route(message, span, found);
   }
 
   /**
-   * Whose thing a text names.
-   * @returns undefined for what is not this caller's, or could be of several; `"unknown"` when nobody is known to have it
+   * Whose thing a text names. What nobody is known to have is its server's to answer: lists change without notice, and
+   * servers have tools that they do not list.
+   * @returns undefined for what is not this caller's, or could be of several
    */
-  #meant(names: Names<Member>, text: string, principal: Principal): Pair<Member> | undefined | "unknown" {
+  #meant(names: Names<Member>, text: string, principal: Principal): Pair<Member> | undefined {
     const listed = names.get(text);
     // What is somebody's name never means anything else, also not to who may not use it.
     if (listed !== undefined) return listed.owner.reaches(principal) ? listed : undefined;
-    const others = names.otherwise(text).filter(({ owner }) => owner.reaches(principal));
-    const [other, another] = others;
-    if (other === undefined) return "unknown";
-    return another === undefined ? other : undefined;
+    const [other, another] = names.otherwise(text).filter(({ owner }) => owner.reaches(principal));
+    if (other !== undefined) return another === undefined ? other : undefined;
+    const presumed = names.presumed(text);
+    return presumed?.owner.reaches(principal) === true ? presumed : undefined;
   }
 }
 
