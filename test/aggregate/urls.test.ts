@@ -19,7 +19,7 @@ describe("ten servers, three of them broken", () => {
   let proxy: RunningProxy;
   beforeAll(async () => {
     const well = Object.fromEntries(
-      [..."abcdefg"].map((name) => [name, tools({ options: { toolFilter: { mode: "allow", list: ["echo"] } } })]),
+      "abcdefg".split("").map((name) => [name, tools({ options: { toolFilter: { mode: "allow", list: ["echo"] } } })]),
     );
     proxy = await startProxy({
       ...well,
@@ -33,7 +33,7 @@ describe("ten servers, three of them broken", () => {
   test("the list has the others, in the order of the configuration, within a deadline; the next one at once", async () => {
     const client = await connect(`${proxy.url}/mcp`);
     const first = performance.now();
-    expect(names(await client.request("tools/list"))).toEqual([..."abcdefg"].map((name) => `${name}__echo`));
+    expect(names(await client.request("tools/list"))).toEqual("abcdefg".split("").map((name) => `${name}__echo`));
     const second = performance.now();
     expect(names(await client.request("tools/list"))).toHaveLength(7);
     expect(second - first).toBeLessThan(10_000);
