@@ -108,10 +108,7 @@ describe("users", () => {
     const call = legacy.call("hold");
     const modern = new ModernClient(url(), { headers: bearer(token) });
     const alone = modern.call("hold");
-    const listening = modern.request(
-      "subscriptions/listen",
-      '"notifications":{"toolsListChanged":true}',
-    );
+    const listening = modern.request("subscriptions/listen", '"notifications":{"toolsListChanged":true}');
     await listening.method("notifications/subscriptions/acknowledged");
     // The call is with the server, for a later one on the same line has come back.
     await legacy.call("read", "{}", "2").answer();
