@@ -21,6 +21,7 @@ import type { Room } from "./http/rooms.ts";
 import { viewerOf } from "./http/viewer.ts";
 import type { AuthorizationServer } from "./oauth/authorization-server.ts";
 import { PublicUrls } from "./oauth/public-urls.ts";
+import { IdlePatterns } from "./policy/idle-patterns.ts";
 import type { Principal } from "./policy/principal.ts";
 import type { Dialogue } from "./relay/dialogue.ts";
 import { RequestLimits } from "./policy/limits.ts";
@@ -63,6 +64,7 @@ export class Daemon {
   /** Users and API keys; their files are followed whether or not the configuration is. */
   readonly #directory: Directory;
   readonly #limits: RequestLimits;
+  readonly #idlePatterns = new IdlePatterns();
   #audit: AuditFile | undefined;
   /** The open streams of HTTP+SSE; they live on when a reload replaces what serves them. */
   readonly #sseLines: SseLines = new Map();
@@ -121,6 +123,7 @@ export class Daemon {
     this.#door = this.#makeDoor(this.#config, this.#rooms, this.#login);
     this.#listener = await this.#listen(this.#config);
     for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
+    this.#lookAtPatterns(true);
     await this.#keepHouse();
     return { url: this.#listener.url };
   }
@@ -256,6 +259,7 @@ export class Daemon {
     const sweep = clock.every(SWEEP_MS, () => {
       this.#sessions.sweep();
       for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep();
+      this.#lookAtPatterns(false);
     });
     const loginSweep = clock.every(LOGIN_SWEEP_MS, () => {
       this.#login
@@ -319,6 +323,7 @@ export class Daemon {
 
   /** Users or keys are other than before: who is gone is out at once, whose rights have changed is told to look again. */
   #accessChanged(change: AccessChange): void {
+    this.#lookAtPatterns(true);
     this.#login
       ?.endForeignLogins()
       .catch((error: unknown) => this.#deps.log.error({ error: String(error) }, "logins could not be ended"));
@@ -334,6 +339,15 @@ export class Daemon {
     for (const line of [...this.#sseLines.values()]) {
       if (this.#rooms.get(line.endpoint)?.gate.knows(line.principal) === false) line.stream.end();
     }
+  }
+
+  /** Says which patterns of users and keys fit nothing. @param changed they are others than before */
+  #lookAtPatterns(changed: boolean): void {
+    if (changed) this.#idlePatterns.expect(this.#directory.patterns);
+    const servers = [...this.#rooms].map(([name, { endpoint }]) => {
+      return { name, tools: endpoint.switchboard.upstream.catalogue?.tools };
+    });
+    for (const text of this.#idlePatterns.look(servers)) this.#deps.log.warn({}, text);
   }
 
   #endStreams(which: (principal: string) => boolean): void {

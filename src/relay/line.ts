@@ -1,4 +1,3 @@
-import { offeredLists } from "../protocol/capabilities.ts";
 import type { Capabilities } from "../protocol/eras/envelope.ts";
 import { Meta } from "../protocol/eras/names.ts";
 import { removeKeys } from "../protocol/eras/object-text.ts";
@@ -144,7 +143,8 @@ export class Line {
 
   /** What some may use has changed: those of them that listen look at their lists again. */
   rightsChanged(affected: (principal: Principal) => boolean): void {
-    const kinds = offeredLists(this.#connection?.introduction.capabilities ?? {});
+    // Each hears of what it has agreed on, whether or not the server is there at the moment.
+    const kinds = ["tools", "prompts", "resources"];
     for (const listening of this.#hearing.listening) if (affected(listening.principal)) listening.listChanged(kinds);
   }
 
