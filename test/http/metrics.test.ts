@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { directory } from "../config/helpers.ts";
 import { program, testWith } from "../support/programs.ts";
 import { startProxy } from "../support/proxy.ts";
 import type { RunningProxy } from "../support/proxy.ts";
@@ -100,6 +103,23 @@ describe("/metrics", () => {
     expect(value(text, "mcp_proxy_upstream_failures_total", { server: "other", code: "upstream.exited" })).toBe(1);
     expect(value(text, "mcp_proxy_requests_total", { server: "other", outcome: "failed" })).toBe(1);
   });
+
+  testWith(
+    program("promtool"),
+    "the configuration of docs/operations.md is accepted by Prometheus",
+    async (promtool) => {
+      const page = await Bun.file(join(import.meta.dir, "../../docs/operations.md")).text();
+      const example = /```yaml\n(scrape_configs:[\s\S]*?)```/.exec(page)?.[1] ?? "";
+      using dir = directory({ token: TOKEN });
+      writeFileSync(
+        join(dir.path, "prometheus.yml"),
+        example.replace("/etc/prometheus/mcp-proxy.token", join(dir.path, "token")),
+      );
+      const child = Bun.spawn([promtool, "check", "config", join(dir.path, "prometheus.yml")], { stdout: "pipe" });
+      expect(await child.stdout.text()).toContain("is valid prometheus config file syntax");
+      expect(await child.exited).toBe(0);
+    },
+  );
 
   testWith(program("promtool"), "promtool finds nothing to improve", async (promtool) => {
     const child = Bun.spawn([promtool, "check", "metrics"], { stdin: new Blob([await scrape(proxy)]), stderr: "pipe" });
