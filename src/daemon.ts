@@ -28,6 +28,7 @@ import { RequestLimits } from "./policy/limits.ts";
 import { Parking } from "./relay/parking.ts";
 import { Sessions } from "./relay/sessions.ts";
 import type { Switchboard } from "./relay/switchboard.ts";
+import { Kept } from "./store/kept.ts";
 import { Sealer } from "./store/sealer.ts";
 import type { SealingKeys } from "./store/sealing-key.ts";
 import { AuditFile } from "./telemetry/audit.ts";
@@ -38,6 +39,9 @@ import { settleWhenIdle } from "./telemetry/settle.ts";
 import type { UpstreamStatus } from "./upstream/upstream.ts";
 import { Watchdog } from "./upstream/watchdog.ts";
 
+/** Ids of ended sessions and owners of tasks that are remembered: clients can make both in a loop. */
+const MAX_ENDED = 200_000;
+const MAX_TASKS = 10_000;
 const SWEEP_MS = 10_000;
 const LOGIN_SWEEP_MS = 60_000;
 /** What is left of the time to drain for ending children and closing sockets. */
@@ -60,6 +64,9 @@ export class Daemon {
   readonly #parking: Parking<Dialogue>;
   readonly #heartbeat: Heartbeat;
   readonly #watchdog: Watchdog;
+  /** Ids of sessions that their clients have ended. */
+  readonly #ended: Kept;
+  readonly #tasks: Kept;
   readonly #replays: Replays;
   /** Users and API keys; their files are followed whether or not the configuration is. */
   readonly #directory: Directory;
@@ -91,7 +98,10 @@ export class Daemon {
     this.#directory = new Directory({ clock, log });
     this.#limits = new RequestLimits(config.limits);
     this.#parking = new Parking(new Sealer("request state", keys.keys), clock);
-    this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config));
+    const kept = { ttlMs: config.sessionMaxAgeMs, clock, log };
+    this.#ended = new Kept({ ...kept, room: "ended sessions", max: MAX_ENDED });
+    this.#tasks = new Kept({ ...kept, room: "tasks", max: MAX_TASKS });
+    this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config), this.#ended);
     this.#replays = new Replays({ events: config.replayEvents, bytes: config.replayBytes });
   }
 
@@ -119,6 +129,7 @@ export class Daemon {
     this.#directory.configure(this.#config);
     this.#audit = this.#openAudit(this.#config);
     this.#login = await this.#openLogin(this.#config);
+    await this.#keepIn(this.#login);
     this.#rooms = this.#makeRooms(this.#config, this.#login);
     this.#door = this.#makeDoor(this.#config, this.#rooms, this.#login);
     this.#listener = await this.#listen(this.#config);
@@ -209,8 +220,15 @@ export class Daemon {
     this.#heartbeat.stop();
     await this.#listener?.close();
     await this.#watchdog.stop();
+    await this.#keepIn(undefined);
     await this.#login?.close();
     this.#audit?.close();
+  }
+
+  /** What outlives the process is kept with the logins, where there are any. */
+  async #keepIn(login: AuthorizationServer | undefined): Promise<void> {
+    await this.#ended.in(login?.state.store);
+    await this.#tasks.in(login?.state.store);
   }
 
   #openAudit({ auditFile }: Config): AuditFile | undefined {
@@ -241,6 +259,7 @@ export class Daemon {
 
   /** After a reload: logins of users that are gone end, and state that nobody reads any more is closed. */
   async #replaceLogin(before: AuthorizationServer | undefined, now: AuthorizationServer | undefined): Promise<void> {
+    await this.#keepIn(now);
     if (before !== undefined && before.state !== now?.state) await before.close();
     await now?.endForeignLogins();
   }
@@ -283,7 +302,7 @@ export class Daemon {
         ? log.error({ server }, `${reason} (panicIfInvalid counts at the start only)`)
         : this.#deps.onPanic(server, reason);
     return makeRooms(config, this.#rooms, this.#config, {
-      access: login?.grants,
+      access: login?.access,
       keys: this.#directory.keys,
       audit: this.#audit,
       limits: this.#limits,
@@ -294,6 +313,7 @@ export class Daemon {
       meters: this.#meters,
       watchdog: this.#watchdog,
       parking: this.#parking,
+      tasks: this.#tasks,
     });
   }
 

@@ -19,6 +19,8 @@ import { Exchange } from "./exchange.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { Line } from "./line.ts";
 import type { Description, LineOwner } from "./line.ts";
+import { KeptOwners } from "./tasks.ts";
+import type { Kept } from "../store/kept.ts";
 import { carriedHeaders, leasedDeclaration, localDeclaration, ownDeclaration, ownerOf, sharedNeed } from "./need.ts";
 import type { Identity } from "./need.ts";
 import type { Session } from "./session.ts";
@@ -48,6 +50,7 @@ export interface Call {
 export class Switchboard implements UpstreamListener, LineOwner {
   readonly upstream: Upstream;
   readonly clock: Clock;
+  readonly #tasks: Kept | undefined;
   readonly meter: ServerMeter;
   readonly #identity: Identity;
   readonly #log: Log;
@@ -67,7 +70,10 @@ export class Switchboard implements UpstreamListener, LineOwner {
   #requests = 0;
   #lastActivity: number | undefined;
 
-  constructor(config: ServerConfig, identity: Identity, deps: UpstreamDeps) {
+  /** @param tasks remembers whose tasks are whose */
+  constructor(config: ServerConfig, identity: Identity, deps: UpstreamDeps, tasks?: Kept) {
+    // The tasks of a child end with it, and the child with the proxy.
+    this.#tasks = config.target.kind === "stdio" ? undefined : tasks;
     const need = sharedNeed(config, identity);
     this.clock = deps.clock;
     this.meter = deps.meter;
@@ -79,6 +85,10 @@ export class Switchboard implements UpstreamListener, LineOwner {
     const { target } = config;
     this.#takesHeaders = target.kind === "stdio" ? target.headerToEnv.size > 0 : target.forwardHeaders.length > 0;
     this.#always = config.isolation === "shared" && !this.#takesHeaders ? this.#shared : undefined;
+  }
+
+  keptOwners(key: string): KeptOwners | undefined {
+    return this.#tasks === undefined ? undefined : new KeptOwners(this.#tasks, [this.config.name, key]);
   }
 
   get config(): ServerConfig {
