@@ -28,6 +28,7 @@ import { RequestLimits } from "./policy/limits.ts";
 import { Parking } from "./relay/parking.ts";
 import { Sessions } from "./relay/sessions.ts";
 import type { Switchboard } from "./relay/switchboard.ts";
+import { Kept } from "./store/kept.ts";
 import { Sealer } from "./store/sealer.ts";
 import type { SealingKeys } from "./store/sealing-key.ts";
 import { AuditFile } from "./telemetry/audit.ts";
@@ -36,6 +37,9 @@ import type { Log } from "./telemetry/log.ts";
 import { settleWhenIdle } from "./telemetry/settle.ts";
 import { Watchdog } from "./upstream/watchdog.ts";
 
+/** Ids of ended sessions and owners of tasks that are remembered: clients can make both in a loop. */
+const MAX_ENDED = 200_000;
+const MAX_TASKS = 10_000;
 const SWEEP_MS = 10_000;
 const LOGIN_SWEEP_MS = 60_000;
 /** What is left of the time to drain for ending children and closing sockets. */
@@ -58,6 +62,9 @@ export class Daemon {
   readonly #parking: Parking<Dialogue>;
   readonly #heartbeat: Heartbeat;
   readonly #watchdog: Watchdog;
+  /** Ids of sessions that their clients have ended. */
+  readonly #ended: Kept;
+  readonly #tasks: Kept;
   readonly #replays: Replays;
   /** Users and API keys; their files are followed whether or not the configuration is. */
   readonly #directory: Directory;
@@ -88,7 +95,10 @@ export class Daemon {
     this.#directory = new Directory({ clock, log });
     this.#limits = new RequestLimits(config.limits);
     this.#parking = new Parking(new Sealer("request state", keys.keys), clock);
-    this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config));
+    const kept = { ttlMs: config.sessionMaxAgeMs, clock, log };
+    this.#ended = new Kept({ ...kept, room: "ended sessions", max: MAX_ENDED });
+    this.#tasks = new Kept({ ...kept, room: "tasks", max: MAX_TASKS });
+    this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config), this.#ended);
     this.#replays = new Replays({ events: config.replayEvents, bytes: config.replayBytes });
   }
 
@@ -108,6 +118,7 @@ export class Daemon {
     this.#directory.configure(this.#config);
     this.#audit = this.#openAudit(this.#config);
     this.#login = await this.#openLogin(this.#config);
+    await this.#keepIn(this.#login);
     this.#rooms = this.#makeRooms(this.#config, this.#login);
     this.#door = this.#makeDoor(this.#config, this.#rooms, this.#login);
     this.#listener = await this.#listen(this.#config);
@@ -190,8 +201,15 @@ export class Daemon {
     this.#heartbeat.stop();
     await this.#listener?.close();
     await this.#watchdog.stop();
+    await this.#keepIn(undefined);
     await this.#login?.close();
     this.#audit?.close();
+  }
+
+  /** What outlives the process is kept with the logins, where there are any. */
+  async #keepIn(login: AuthorizationServer | undefined): Promise<void> {
+    await this.#ended.in(login?.state.store);
+    await this.#tasks.in(login?.state.store);
   }
 
   #openAudit({ auditFile }: Config): AuditFile | undefined {
@@ -212,15 +230,13 @@ export class Daemon {
       urls: this.#urlsOf(config),
       clock,
       log,
-      onEnd: (principal) => {
-        this.#sessions.endOf(principal);
-        this.#endStreams((id) => id === principal);
-      },
+      onEnd: (principal) => this.#expel(({ id }) => id === principal),
     });
   }
 
   /** After a reload: logins of users that are gone end, and state that nobody reads any more is closed. */
   async #replaceLogin(before: AuthorizationServer | undefined, now: AuthorizationServer | undefined): Promise<void> {
+    await this.#keepIn(now);
     if (before !== undefined && before.state !== now?.state) await before.close();
     await now?.endForeignLogins();
   }
@@ -273,6 +289,7 @@ export class Daemon {
       onPanic,
       watchdog: this.#watchdog,
       parking: this.#parking,
+      tasks: this.#tasks,
     });
   }
 
@@ -309,14 +326,11 @@ export class Daemon {
     const users = new Set(change.users);
     const keys = new Set(change.keys);
     const affected = ({ user, id }: Principal): boolean => keys.has(id) || (user !== undefined && users.has(user));
-    for (const [name, { endpoint, gate }] of this.#rooms) {
-      this.#sessions.drop(name, (session) => !gate.knows(session.principal));
-      endpoint.switchboard.dismissListening((principal) => !gate.knows(principal));
+    // Whoever is known nowhere any more; what a single endpoint lets in is settled when its configuration changes.
+    this.#expel((principal) => !this.#directory.knows(principal));
+    for (const [name, { endpoint }] of this.#rooms) {
       for (const session of this.#sessions.of(name)) if (affected(session.principal)) endpoint.restored(session);
       endpoint.switchboard.rightsChanged(affected);
-    }
-    for (const line of [...this.#sseLines.values()]) {
-      if (this.#rooms.get(line.endpoint)?.gate.knows(line.principal) === false) line.stream.end();
     }
   }
 
@@ -329,9 +343,11 @@ export class Daemon {
     for (const text of this.#idlePatterns.look(servers)) this.#deps.log.warn({}, text);
   }
 
-  #endStreams(which: (principal: string) => boolean): void {
-    for (const line of [...this.#sseLines.values()]) if (which(line.principal.id)) line.stream.end();
-    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.dismissListening(({ id }) => which(id));
+  /** Ends all that somebody has open: sessions, streams, calls in flight. */
+  #expel(which: (principal: Principal) => boolean): void {
+    this.#sessions.endAll(which);
+    for (const line of [...this.#sseLines.values()]) if (which(line.principal)) line.stream.end();
+    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.expel(which);
   }
 
   /** Leaves an address: nobody gets in there any more, but calls that came in by it are answered. */

@@ -25,6 +25,12 @@ export async function run(argv: readonly string[], io: RunIo): Promise<number> {
   }
 }
 
+/** What is no URL would be started as a program. @throws UsageError */
+function webUrl(url: string): string {
+  if (/^https?:\/\//i.test(url)) return url;
+  throw new UsageError("SSE_URL is not the URL of a server", "SSE_URL=https://mcp.example.com/sse");
+}
+
 async function dispatch(argv: readonly string[], io: RunIo): Promise<number> {
   const command = parseOptions(argv);
   switch (command.kind) {
@@ -43,7 +49,7 @@ async function dispatch(argv: readonly string[], io: RunIo): Promise<number> {
       return await ejectTemplates(command, io);
     }
     case "serve":
-      return await serve(command, io, (url) => dispatch([...argv, url], io));
+      return await serve(command, io, (url) => dispatch([...argv, webUrl(url)], io));
     case "bridge":
       return await bridge(command, io);
     case "command":

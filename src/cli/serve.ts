@@ -184,6 +184,14 @@ function announce(config: Config, url: string, log: LeveledLog): void {
   const base = (config.baseURL ?? local) + config.pathPrefix;
   log.info({ servers: config.servers.size, source: config.source }, `listening on ${url}`);
   const kind = config.serves.streamableHttp ? "mcp" : "sse";
+  const keys = config.apiKeys !== undefined || config.apiKeysFile !== undefined;
+  const beside = [...config.servers.values()].filter(
+    (each) => each.oauth === true && (keys || each.authTokens !== undefined),
+  );
+  if (beside.length > 0) {
+    const names = beside.map((each) => each.displayName);
+    log.info({ servers: names }, `beside the login these take static tokens or API keys: ${names.join(", ")}`);
+  }
   for (const server of config.servers.values()) {
     if (server.name === config.defaultServer) {
       log.info({ server: server.displayName }, `the server is at ${base}/mcp and ${base}/sse`);

@@ -17,6 +17,7 @@ import type { Audit } from "../telemetry/audit.ts";
 import type { Parking } from "../relay/parking.ts";
 import { Switchboard } from "../relay/switchboard.ts";
 import type { Clock } from "../telemetry/clock.ts";
+import type { Kept } from "../store/kept.ts";
 import type { Log } from "../telemetry/log.ts";
 import { openWire } from "../upstream/open-wire.ts";
 import { upstreamFetch } from "../upstream/upstream-fetch.ts";
@@ -37,6 +38,8 @@ export interface RoomDeps {
   readonly access: AccessTokens | undefined;
   readonly keys: ApiKeys;
   readonly parking: Parking<Dialogue>;
+  /** Whose tasks are whose. */
+  readonly tasks: Kept;
   /** The file in which calls are kept; undefined: the log. */
   readonly audit: Audit | undefined;
   readonly limits: RequestLimits;
@@ -97,6 +100,7 @@ function makeSwitchboard(server: ServerConfig, config: Config, deps: RoomDeps): 
         if (failed.panicIfInvalid) deps.onPanic(failed.displayName, fault.message);
       },
     },
+    deps.tasks,
   );
 }
 

@@ -224,7 +224,11 @@ export class Login {
         challenge: login.challenge,
       },
     );
-    log.info({ user: username, client: client.id, name: client.metadata.client_name }, "a user allowed a client");
+    const roles = this.#deps.users.rolesOf(username);
+    log.info(
+      { user: username, roles, client: client.id, name: client.metadata.client_name },
+      "a user allowed a client",
+    );
     const location = withAnswer(login.redirectUri, { code, state: login.state, iss: urls.issuer });
     // A page of one's own site is followed at once; a program beside the browser leaves the person looking at this tab.
     if (login.redirectUri.startsWith("https:") && !(await pages.custom("success.html"))) return redirectTo(location);

@@ -19,6 +19,7 @@ import { Questions } from "./questions.ts";
 import type { Session } from "./session.ts";
 import type { Subscriber, Subscriptions } from "./subscriptions.ts";
 import { Tasks, relatedTask } from "./tasks.ts";
+import type { KeptOwners } from "./tasks.ts";
 
 /** What a line needs from the switchboard it belongs to. */
 export interface LineOwner {
@@ -33,6 +34,8 @@ export interface LineOwner {
   describe(fault: Fault, caller: Caller): Description;
   /** Nobody uses the line any more. */
   abandoned(line: Line): void;
+  /** Where the owners of the tasks of one connection are kept, if anywhere. */
+  keptOwners(key: string): KeptOwners | undefined;
   /** An exchange began, or ended. */
   began(): void;
   over(): void;
@@ -52,7 +55,7 @@ export class Line {
   readonly need: Need;
   /** The session that has this line for itself. */
   readonly exclusive: Session | undefined;
-  readonly tasks = new Tasks();
+  readonly tasks: Tasks;
   readonly #owner: LineOwner;
   readonly #sessions = new Set<Session>();
   readonly #exchanges = new Set<Exchange>();
@@ -69,6 +72,7 @@ export class Line {
     this.exclusive = exclusive;
     this.#owner = owner;
     this.#lastUsed = owner.clock.now();
+    this.tasks = new Tasks(exclusive === undefined ? owner.keptOwners(need.key) : undefined);
     const present = { exclusive, sessions: this.#sessions, exchanges: this.#exchanges, tasks: this.tasks };
     this.#addressee = new Addressee(present, owner.clock);
     this.#hearing = new Hearing({
@@ -134,8 +138,16 @@ export class Line {
   }
 
   /** Ends the streams of all who listen, with their answers. */
-  finishListening(which: (principal: Principal) => boolean = () => true): void {
+  finishListening(): void {
+    for (const listening of [...this.#hearing.listening]) listening.finish();
+  }
+
+  /** Ends what some have open who are not let in any more. */
+  expel(which: (principal: Principal) => boolean): void {
     for (const listening of [...this.#hearing.listening]) if (which(listening.principal)) listening.finish();
+    for (const exchange of [...this.#exchanges]) {
+      if (which(exchange.caller.principal)) exchange.cancel("the caller is not let in any more");
+    }
   }
 
   /** What some may use has changed: those of them that listen look at their lists again. */

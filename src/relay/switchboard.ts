@@ -18,6 +18,8 @@ import { Exchange } from "./exchange.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { Line } from "./line.ts";
 import type { Description, LineOwner } from "./line.ts";
+import { KeptOwners } from "./tasks.ts";
+import type { Kept } from "../store/kept.ts";
 import { carriedHeaders, leasedDeclaration, localDeclaration, ownDeclaration, ownerOf, sharedNeed } from "./need.ts";
 import type { Identity } from "./need.ts";
 import type { Session } from "./session.ts";
@@ -47,6 +49,7 @@ export interface Call {
 export class Switchboard implements UpstreamListener, LineOwner {
   readonly upstream: Upstream;
   readonly clock: Clock;
+  readonly #tasks: Kept | undefined;
   readonly #identity: Identity;
   readonly #log: Log;
   readonly #lines = new Map<string, Line>();
@@ -65,7 +68,10 @@ export class Switchboard implements UpstreamListener, LineOwner {
   #requests = 0;
   #lastActivity: number | undefined;
 
-  constructor(config: ServerConfig, identity: Identity, deps: UpstreamDeps) {
+  /** @param tasks remembers whose tasks are whose */
+  constructor(config: ServerConfig, identity: Identity, deps: UpstreamDeps, tasks?: Kept) {
+    // The tasks of a child end with it, and the child with the proxy.
+    this.#tasks = config.target.kind === "stdio" ? undefined : tasks;
     const need = sharedNeed(config, identity);
     this.clock = deps.clock;
     this.#log = deps.log;
@@ -76,6 +82,10 @@ export class Switchboard implements UpstreamListener, LineOwner {
     const { target } = config;
     this.#takesHeaders = target.kind === "stdio" ? target.headerToEnv.size > 0 : target.forwardHeaders.length > 0;
     this.#always = config.isolation === "shared" && !this.#takesHeaders ? this.#shared : undefined;
+  }
+
+  keptOwners(key: string): KeptOwners | undefined {
+    return this.#tasks === undefined ? undefined : new KeptOwners(this.#tasks, [this.config.name, key]);
   }
 
   get config(): ServerConfig {
@@ -196,9 +206,9 @@ export class Switchboard implements UpstreamListener, LineOwner {
     for (const line of this.#lines.values()) line.finishListening();
   }
 
-  /** Ends the streams of modern clients that are not let in any more. */
-  dismissListening(which: (principal: Principal) => boolean): void {
-    for (const line of this.#lines.values()) line.finishListening(which);
+  /** Ends what some have open who are not let in any more: streams of modern clients, and calls in flight. */
+  expel(which: (principal: Principal) => boolean): void {
+    for (const line of this.#lines.values()) line.expel(which);
   }
 
   /** Modern clients that listen are told to look at their lists again. */
