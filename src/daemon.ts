@@ -1,6 +1,6 @@
 import { Directory } from "./auth/directory.ts";
 import type { AccessChange } from "./auth/directory.ts";
-import type { Config } from "./config/config.ts";
+import type { Config, ServerConfig } from "./config/config.ts";
 import { isDeepStrictEqual } from "node:util";
 import { Heartbeat } from "./downstream/heartbeat.ts";
 import { HttpSse } from "./downstream/http-sse.ts";
@@ -34,7 +34,9 @@ import type { SealingKeys } from "./store/sealing-key.ts";
 import { AuditFile } from "./telemetry/audit.ts";
 import type { Clock } from "./telemetry/clock.ts";
 import type { Log } from "./telemetry/log.ts";
+import { Meters } from "./telemetry/meters.ts";
 import { settleWhenIdle } from "./telemetry/settle.ts";
+import type { UpstreamStatus } from "./upstream/upstream.ts";
 import { Watchdog } from "./upstream/watchdog.ts";
 
 /** Ids of ended sessions and owners of tasks that are remembered: clients can make both in a loop. */
@@ -74,6 +76,7 @@ export class Daemon {
   /** The open streams of HTTP+SSE; they live on when a reload replaces what serves them. */
   readonly #sseLines: SseLines = new Map();
   readonly #startedAt: number;
+  readonly #meters = new Meters();
   /** Switchboards that a reload has replaced and whose calls in flight go on. */
   readonly #retiring = new Set<Promise<void>>();
   #config: Config;
@@ -109,6 +112,14 @@ export class Daemon {
     return open;
   }
 
+  /** Every server as it is now, in the order of the configuration. */
+  get servers(): readonly { readonly config: ServerConfig; readonly status: UpstreamStatus }[] {
+    return [...this.#rooms.values()].map(({ endpoint }) => ({
+      config: endpoint.config,
+      status: endpoint.switchboard.upstream.status,
+    }));
+  }
+
   /**
    * Opens the state, where there is a login, and the listener; connects the servers in the background.
    * @throws StoreUnusable when the state cannot be opened
@@ -142,6 +153,13 @@ export class Daemon {
     return new Stdio({ endpoint: room.endpoint, sessions: this.#sessions, log: this.#deps.log, write });
   }
 
+  /** Connects the servers and nothing else: nobody can call them. For a look at whether they would start. */
+  async startServers(): Promise<void> {
+    this.#rooms = this.#makeRooms(this.#config, undefined);
+    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
+    await this.#keepHouse();
+  }
+
   /**
    * Takes another configuration over: all of it is built first, then swapped; only what changed is touched, and calls
    * in flight finish.
@@ -170,6 +188,7 @@ export class Daemon {
     this.#config = config;
     this.#rooms = rooms;
     this.#login = login;
+    this.#meters.keep(new Set([...config.servers.values()].map((server) => server.displayName)));
     if (moved && this.#listener !== undefined) this.#leave(this.#listener);
     this.#listener = listener;
     await this.#replaceLogin(loginBefore, login);
@@ -230,6 +249,7 @@ export class Daemon {
       urls: this.#urlsOf(config),
       clock,
       log,
+      meter: this.#meters.login,
       onEnd: (principal) => this.#expel(({ id }) => id === principal),
     });
   }
@@ -287,6 +307,7 @@ export class Daemon {
       random,
       log,
       onPanic,
+      meters: this.#meters,
       watchdog: this.#watchdog,
       parking: this.#parking,
       tasks: this.#tasks,
@@ -412,6 +433,7 @@ export class Daemon {
         login,
         addresses: new ClientAddress(config),
         startedAt: this.#startedAt,
+        meters: this.#meters,
         viewer: (request, peers) => viewerOf(request, peers, rooms),
       }),
     });

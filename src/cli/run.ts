@@ -1,3 +1,4 @@
+import { systemClock } from "../telemetry/clock.ts";
 import { bridge } from "./bridge.ts";
 import { check } from "./check.ts";
 import { hashPassword } from "./hash-password.ts";
@@ -41,6 +42,10 @@ async function dispatch(argv: readonly string[], io: RunIo): Promise<number> {
       io.stdout(`mcp-proxy ${io.version}\n`);
       return 0;
     case "check":
+      if (command.live) {
+        const { checkLive } = await import("./check-live.ts");
+        return await checkLive(command, io, systemClock);
+      }
       return await check(command, io);
     case "hash-password":
       return await hashPassword(io);

@@ -19,6 +19,7 @@ import { Switchboard } from "../relay/switchboard.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Kept } from "../store/kept.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { Meters } from "../telemetry/meters.ts";
 import { openWire } from "../upstream/open-wire.ts";
 import { upstreamFetch } from "../upstream/upstream-fetch.ts";
 import type { Watchdog } from "../upstream/watchdog.ts";
@@ -33,6 +34,7 @@ export interface RoomDeps {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
+  readonly meters: Meters;
   readonly watchdog: Watchdog;
   /** The tokens of those who logged in; undefined where there is no login. */
   readonly access: AccessTokens | undefined;
@@ -94,6 +96,7 @@ function makeSwitchboard(server: ServerConfig, config: Config, deps: RoomDeps): 
       clock,
       random,
       log,
+      meter: deps.meters.server(server.displayName),
       restartDelayMs: config.restartDelayMs,
       openWire: (wanted, need) => openWire(wanted, need, wires),
       onFault: (failed, fault) => {

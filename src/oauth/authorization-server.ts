@@ -4,6 +4,7 @@ import { Sealer } from "../store/sealer.ts";
 import type { StateStore } from "../store/state-store.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { LoginMeter } from "../telemetry/meters.ts";
 import { AddressRule } from "./address-rule.ts";
 import { resourceMetadata, serverMetadata } from "./capabilities.ts";
 import { authenticateClient } from "./client-auth.ts";
@@ -48,6 +49,7 @@ export interface AuthorizationServerDeps {
   readonly provider: Provider | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  readonly meter: LoginMeter;
   /** A login has ended: what this principal has open must end too. */
   readonly onEnd: (principal: string) => void;
 }
@@ -116,6 +118,7 @@ export class AuthorizationServer {
       cookie: new BrowserCookie(urls.secure),
       clock,
       log,
+      meter: deps.meter,
       refreshMs: oauth.refreshTokenExpirationMs,
       provider:
         provider &&
@@ -209,6 +212,7 @@ export class AuthorizationServer {
         });
       const metadata = readMetadata(await readJson(request), this.#policy);
       const { client, secret } = await this.clients.register(metadata);
+      this.#deps.meter.registrations++;
       this.#deps.log.info(
         { client: client.id, name: metadata.client_name, address: visitor.address },
         "a client registered",
@@ -231,15 +235,15 @@ export class AuthorizationServer {
       };
       const { clock, oauth } = this.#deps;
       const lifetimes = { accessMs: oauth.tokenExpirationMs, refreshMs: oauth.refreshTokenExpirationMs };
-      return jsonAnswer(
-        await tokenRequest(params, client, {
-          grants: this.grants,
-          clock,
-          lifetimes,
-          audienceOf,
-          confirm: (grant) => this.#confirm(grant),
-        }),
-      );
+      const answer = await tokenRequest(params, client, {
+        grants: this.grants,
+        clock,
+        lifetimes,
+        audienceOf,
+        confirm: (grant) => this.#confirm(grant),
+      });
+      this.#deps.meter.tokens++;
+      return jsonAnswer(answer);
     });
   }
 

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { LoginMeter } from "../telemetry/meters.ts";
 import { Answerable, clientIdOf, readAuthorizeRequest, redirectUriOf, Unanswerable } from "./authorize-request.ts";
 import { PATHS } from "./capabilities.ts";
 import { DocumentError } from "./client-documents.ts";
@@ -45,6 +46,7 @@ export interface LoginDeps {
   readonly cookie: BrowserCookie;
   readonly clock: Clock;
   readonly log: Log;
+  readonly meter: LoginMeter;
   readonly refreshMs: number;
   /** Undefined: people log in with a password only. */
   readonly provider: ProviderLogin | undefined;
@@ -165,7 +167,7 @@ export class Login {
     client: Client,
     visitor: Visitor,
   ): Promise<Response> {
-    const { throttle, users, log } = this.#deps;
+    const { throttle, users, log, meter } = this.#deps;
     const username = (params.get("username") ?? "").slice(0, MAX_NAME);
     const password = params.get("password") ?? "";
     if (username === "" || password === "")
@@ -176,6 +178,7 @@ export class Login {
       });
     const attempt = throttle.begin(username, visitor.address);
     if (attempt.again > 0) {
+      meter.logins.throttled++;
       log.warn({ address: visitor.address }, "logins are slowed down: too many wrong passwords");
       return await this.#form(request, login, client, {
         status: 429,
@@ -198,6 +201,7 @@ export class Login {
       });
     }
     if (!right) {
+      meter.logins.wrong_password++;
       log.warn({ address: visitor.address, client: client.id }, "a login failed: wrong user name or password");
       return await this.#form(request, login, client, { status: 401, username, message: WRONG });
     }
@@ -224,6 +228,7 @@ export class Login {
         challenge: login.challenge,
       },
     );
+    this.#deps.meter.logins.ok++;
     const roles = this.#deps.users.rolesOf(username);
     log.info(
       { user: username, roles, client: client.id, name: client.metadata.client_name },

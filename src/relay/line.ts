@@ -6,6 +6,7 @@ import type { Principal } from "../policy/principal.ts";
 import { mayHear } from "../policy/rights.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
+import type { Outcome } from "../telemetry/meters.ts";
 import type { Connection, ConnectionListener } from "../upstream/connection.ts";
 import type { Fault } from "../upstream/fault.ts";
 import type { Need } from "../upstream/upstream.ts";
@@ -39,6 +40,8 @@ export interface LineOwner {
   /** An exchange began, or ended. */
   began(): void;
   over(): void;
+  /** @param startedAt when it began, in milliseconds since the epoch */
+  done(outcome: Outcome, startedAt: number): void;
 }
 
 /** A fault in words for one caller. */
@@ -246,6 +249,10 @@ export class Line {
 
   over(): void {
     this.#owner.over();
+  }
+
+  done(outcome: Outcome, startedAt: number): void {
+    this.#owner.done(outcome, startedAt);
   }
 
   opened(exchange: Exchange): void {

@@ -3,6 +3,7 @@ import { answersQuestions } from "../protocol/capabilities.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { Outcome, ServerMeter } from "../telemetry/meters.ts";
 import type { Connection, ConnectionListener } from "../upstream/connection.ts";
 import { readTools } from "../upstream/catalogue.ts";
 import { Fault } from "../upstream/fault.ts";
@@ -50,6 +51,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
   readonly upstream: Upstream;
   readonly clock: Clock;
   readonly #tasks: Kept | undefined;
+  readonly meter: ServerMeter;
   readonly #identity: Identity;
   readonly #log: Log;
   readonly #lines = new Map<string, Line>();
@@ -74,6 +76,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
     this.#tasks = config.target.kind === "stdio" ? undefined : tasks;
     const need = sharedNeed(config, identity);
     this.clock = deps.clock;
+    this.meter = deps.meter;
     this.#log = deps.log;
     this.#identity = identity;
     this.upstream = new Upstream(config, need, this, deps);
@@ -245,6 +248,10 @@ export class Switchboard implements UpstreamListener, LineOwner {
   over(): void {
     if (--this.#inFlight > 0) return;
     for (const resolve of this.#quiet.splice(0)) resolve();
+  }
+
+  done(outcome: Outcome, startedAt: number): void {
+    this.meter.done(outcome, this.clock.now() - startedAt);
   }
 
   /** Exchanges in flight. */
