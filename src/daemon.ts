@@ -10,6 +10,7 @@ import { ClientAddress } from "./http/client-address.ts";
 import { Door } from "./http/door.ts";
 import { openListener } from "./http/listener.ts";
 import type { Listener } from "./http/listener.ts";
+import { endpointExplainer } from "./http/endpoint-page.ts";
 import { HostRule, OriginRule } from "./http/origin.ts";
 import { createPages } from "./http/pages.ts";
 import { PathTable, pathOf } from "./http/paths.ts";
@@ -301,6 +302,7 @@ export class Daemon {
     const common = { sessions: this.#sessions, clock, log, draining: () => this.#draining };
     const ends = { ...common, heartbeat: this.#heartbeat, stateless, maxRequestBytes };
     const urls = this.#urlsOf(config);
+    const explain = endpointExplainer({ config, rooms, paths, urls });
     return new Door({
       origins: new OriginRule(config),
       hosts,
@@ -317,10 +319,14 @@ export class Daemon {
       paths,
       rooms,
       log,
+      explain,
       streamableHttp: new StreamableHttp({ ...ends, replays: this.#replays }),
       httpSse: new HttpSse({ ...ends, lines: this.#sseLines }),
       pages: createPages({
         ...common,
+        config,
+        urls,
+        explain,
         hosts,
         paths,
         rooms,
@@ -329,7 +335,7 @@ export class Daemon {
         login,
         addresses: new ClientAddress(config),
         startedAt: this.#startedAt,
-        viewer: (request, peers) => viewerOf(request, peers, rooms),
+        viewer: (request, peers, user) => viewerOf(request, peers, rooms, user),
       }),
     });
   }

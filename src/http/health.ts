@@ -18,6 +18,10 @@ export interface HealthDeps {
 export interface Viewer {
   /** Has a credential, or sits on this machine. */
   readonly known: boolean;
+  /** Sits on this machine, with nothing in between. */
+  readonly direct: boolean;
+  /** Is logged in on the start page. */
+  readonly user?: string | undefined;
   /** May read `/status`. */
   readonly mayAsk: boolean;
   /** The servers this viewer may use. */

@@ -4,20 +4,29 @@ import type { AuthorizationServer } from "../oauth/authorization-server.ts";
 import type { ClientAddress } from "./client-address.ts";
 import { METADATA_HEADERS, addLoginRoutes, appendedMetadata, pagePath } from "./login-routes.ts";
 import type { LoginEnv } from "./login-routes.ts";
+import { isBrowser } from "./accept.ts";
 import { healthReport, readiness, statusReport } from "./health.ts";
 import type { HealthDeps, Viewer } from "./health.ts";
+import type { Config } from "../config/config.ts";
+import type { PublicUrls } from "../oauth/public-urls.ts";
 import type { Peers } from "./caller.ts";
 import type { HostRule } from "./origin.ts";
 import { pathOf } from "./paths.ts";
 import type { PathTable } from "./paths.ts";
+import { addStartPage, visitOf } from "./start-page.ts";
 
 export interface PagesDeps extends HealthDeps {
+  readonly config: Config;
+  readonly urls: PublicUrls;
   readonly hosts: HostRule;
   readonly paths: PathTable;
   /** Where somebody logs in; undefined where nothing is behind a login. */
   readonly login: AuthorizationServer | undefined;
   readonly addresses: ClientAddress;
-  viewer(request: Request, peers: Peers): Viewer;
+  /** @param user who is logged in on the start page */
+  viewer(request: Request, peers: Peers, user: string | undefined): Viewer;
+  /** For a browser at an address that is meant for programs. */
+  explain(request: Request, answer: Response): Promise<Response>;
   readonly draining: () => boolean;
 }
 
@@ -32,7 +41,7 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     return next();
   });
 
-  const viewer = (c: Context<LoginEnv>): Viewer => deps.viewer(c.req.raw, c.env.peers);
+  const viewer = (c: Context<LoginEnv>, user?: string): Viewer => deps.viewer(c.req.raw, c.env.peers, user);
 
   app.get("/livez", (c) => c.json({ status: "alive" }));
   app.get("/readyz", (c) => {
@@ -42,17 +51,15 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     return c.json({ status: "starting", ...(viewer(c).known ? { starting } : {}) }, 503);
   });
   app.get("/health", (c) => c.json(healthReport(deps, viewer(c))));
-  app.get("/status", (c) => {
-    const who = viewer(c);
+  app.get("/status", async (c) => {
+    const who = viewer(c, (await visitOf(c, deps.login))?.user);
     if (!who.mayAsk) {
       c.header("WWW-Authenticate", "Bearer");
       return problem(c, 401, "send a valid token as Authorization: Bearer <token>");
     }
     return c.json(statusReport(deps, who));
   });
-  app.get("/", (c) =>
-    c.json({ service: "mcp-proxy", version: deps.version, hint: "MCP endpoints are at /<name>/mcp" }),
-  );
+  addStartPage(app, { ...deps, now: () => deps.clock.now(), viewer: (c, visit) => viewer(c, visit?.user) });
 
   if (deps.login !== undefined) addLoginRoutes(app, deps.login, deps.paths, deps.addresses);
 
@@ -61,7 +68,8 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     const host = c.req.header("host") ?? null;
     const found = login === undefined || c.req.method !== "GET" ? undefined : appendedMetadata(c.req.path, host, login);
     if (found !== undefined) return c.json(found, 200, METADATA_HEADERS);
-    return problem(c, 404, "nothing is served at this path; MCP endpoints are at /<name>/mcp");
+    const answer = problem(c, 404, "nothing is served at this path; MCP endpoints are at /<name>/mcp");
+    return isBrowser(c.req.raw) ? deps.explain(c.req.raw, answer) : answer;
   });
   app.onError((error, c) => {
     deps.log.error({ error: String(error) }, "a page failed");

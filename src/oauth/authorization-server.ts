@@ -8,6 +8,8 @@ import { resourceMetadata, serverMetadata } from "./capabilities.ts";
 import { authenticateClient } from "./client-auth.ts";
 import { ClientDocuments } from "./client-documents.ts";
 import type { Client, Clients } from "./clients.ts";
+import { consentsOf, endConsent } from "./consents.ts";
+import type { Consent } from "./consents.ts";
 import { OAuthError } from "./errors.ts";
 import { jsonAnswer, readForm, readJson } from "./forms.ts";
 import type { Grants } from "./grants.ts";
@@ -25,7 +27,9 @@ import type { LoginThrottle } from "./throttle.ts";
 import { tokenRequest } from "./token-request.ts";
 import { introspect, revoke } from "./token-status.ts";
 import { BrowserCookie, Transactions } from "./transaction.ts";
+import { PasswordCheck } from "./password-check.ts";
 import { Users, admissible } from "./users.ts";
+import { Visits } from "./visits.ts";
 
 const DOCUMENTS_PER_MINUTE = 60;
 
@@ -56,6 +60,9 @@ export class AuthorizationServer {
   readonly clients: Clients;
   readonly resources: Resources;
   readonly urls: PublicUrls;
+  /** Logins on the start page. */
+  readonly visits: Visits;
+  readonly passwords: PasswordCheck;
   readonly #deps: AuthorizationServerDeps;
   readonly #documents: ClientDocuments;
   readonly #policy: RedirectPolicy;
@@ -76,6 +83,15 @@ export class AuthorizationServer {
     this.#addresses = new AddressRule(oauth.allowedIPs);
     this.#registrations = new MinuteLimit(clock, oauth.registrationsPerMinute);
     this.#users = new Users(admissible(config), keys);
+    this.passwords = new PasswordCheck(this.#users, state.throttle, log);
+    this.visits = new Visits({
+      store: state.store,
+      sealer: new Sealer("start page login", keys),
+      clock,
+      secure: urls.secure,
+      mark: (user) => this.#users.mark(user),
+      unchanged: (user, mark) => this.#users.unchanged(user, mark),
+    });
     this.#pages = new Pages(oauth.templateDir, log);
     this.resources = new Resources(config);
     this.#documents = new ClientDocuments(
@@ -101,6 +117,34 @@ export class AuthorizationServer {
       log,
       refreshMs: oauth.refreshTokenExpirationMs,
     });
+  }
+
+  /** Somebody could log in with a password. */
+  get takesPasswords(): boolean {
+    return this.#users.any;
+  }
+
+  /** The fields of a form that was posted; undefined when it is none, or one field is there twice. */
+  async form(request: Request): Promise<Readonly<Params> | undefined> {
+    try {
+      const params = await readForm(request);
+      return ["token", "csrf", "username", "password", "client"].some((name) => params.broken(name))
+        ? undefined
+        : params;
+    } catch (error) {
+      if (error instanceof OAuthError) return undefined;
+      throw error;
+    }
+  }
+
+  /** The clients that act for a user. */
+  consentsOf(user: string): Consent[] {
+    return consentsOf(user, this.grants, this.clients);
+  }
+
+  /** Takes back what a user has allowed a client: its tokens are worth nothing from now on, and its streams end. */
+  async endConsent(user: string, client: string): Promise<boolean> {
+    return await endConsent(user, client, this.grants);
   }
 
   /** Ends the logins of users that are gone or have another password. */

@@ -1,12 +1,16 @@
 import { elements, find, skipSpace } from "../protocol/json.ts";
 import { stringAt } from "../protocol/message.ts";
 import type { Connection } from "./connection.ts";
+import { toolFacts } from "./tool-facts.ts";
+import type { ToolFacts } from "./tool-facts.ts";
 
 /** What a server offers, by name, in its own order. */
 export interface Catalogue {
   readonly tools: ReadonlySet<string>;
   readonly prompts: ReadonlySet<string>;
   readonly resources: ReadonlySet<string>;
+  /** For people, by the name of the tool. */
+  readonly facts: ReadonlyMap<string, ToolFacts>;
 }
 
 /** A server whose cursors never end must not keep this busy for ever. */
@@ -19,12 +23,19 @@ const MAX_PAGES = 100;
  */
 export async function readCatalogue(connection: Connection, visit?: (tool: string) => void): Promise<Catalogue> {
   const { capabilities } = connection.introduction;
+  const facts = new Map<string, ToolFacts>();
+  const look = (tool: string): void => {
+    visit?.(tool);
+    const name = find(tool, skipSpace(tool, 0), "name");
+    const text = name === undefined ? undefined : stringAt(tool, name);
+    if (text !== undefined) facts.set(text, toolFacts(tool));
+  };
   const [tools, prompts, resources] = await Promise.all([
-    capabilities["tools"] === undefined ? [] : readTools(connection, visit),
+    capabilities["tools"] === undefined ? [] : readTools(connection, look),
     capabilities["prompts"] === undefined ? [] : listAll(connection, "prompts/list", "prompts", "name"),
     capabilities["resources"] === undefined ? [] : listAll(connection, "resources/list", "resources", "uri"),
   ]);
-  return { tools: new Set(tools), prompts: new Set(prompts), resources: new Set(resources) };
+  return { tools: new Set(tools), prompts: new Set(prompts), resources: new Set(resources), facts };
 }
 
 /**
