@@ -8,7 +8,9 @@ export type Html = ReturnType<typeof html>;
 export function connectHtml(target: ClientTarget): Html {
   const linked = MCP_CLIENTS.flatMap((client) => {
     const link = client.link(target);
-    return link === undefined ? [] : [html`<a class="chip" href="${link}" rel="noreferrer">Add to ${client.title}</a>`];
+    return link === undefined
+      ? []
+      : [html`<a class="chip" href="${link}" rel="noreferrer"><span class="hidden">Add to </span>${client.title}</a>`];
   });
   const notes: Record<ClientTarget["access"], string> = {
     open: "Nobody has to log in.",
@@ -16,7 +18,7 @@ export function connectHtml(target: ClientTarget): Html {
     login: "The client will ask you to log in.",
   };
   return html`<p class="note">${notes[target.access]}</p>
-    <p class="chips">${linked}</p>
+    ${linked.length === 0 ? "" : html`<p class="chips"><span aria-hidden="true">Add to</span> ${linked}</p>`}
     <div class="guides">${MCP_CLIENTS.map((client) => guideHtml(client, target))}</div>`;
 }
 

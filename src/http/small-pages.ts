@@ -75,8 +75,7 @@ export function endpointHtml({ name, base, status, target, reason }: Explained):
             ${told ?? html`<p>Look at how it is written, or ask the owner of this server.</p>`}`
         : html`<h1>This is an MCP endpoint</h1>
             <p>It is for AI clients, not for browsers. Add its address to your client:</p>
-            ${copyable(target.url, "line")} ${told ?? ""}
-            ${connectHtml(target)}`
+            ${copyable(target.url, "line")} ${told ?? ""} ${connectHtml(target)}`
     }
     <p class="foot"><a href="${base}/">Start page</a> <span class="note">HTTP status ${status}</span></p>
   </main>`;
