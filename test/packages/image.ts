@@ -12,7 +12,8 @@ import { BareRoot } from "./bare-root.ts";
 import { pairsOf, readDockerfile, substitute } from "./dockerfile.ts";
 import type { Stage } from "./dockerfile.ts";
 
-const PORT = 19_090;
+/** The network is shared with this machine, where others may have taken any port that is written down. */
+const PORT = freePort();
 const say = (text: string): void => void process.stdout.write(text);
 const place = mkdtempSync(join(tmpdir(), "mcp-proxy-image-"));
 
@@ -59,6 +60,13 @@ function build(stage: Stage, base: string, others: ReadonlyMap<string, BareRoot>
   return { root: made, env, user, cwd, health, entry };
 }
 
+function freePort(): number {
+  const listener = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
+  const { port } = listener;
+  listener.stop(true);
+  return port;
+}
+
 async function until(what: string, seconds: number, check: () => Promise<boolean>): Promise<void> {
   for (const end = Date.now() + seconds * 1_000; Date.now() < end; await Bun.sleep(500)) {
     if (await check().catch(() => false)) return say(`ok: ${what}\n`);
@@ -88,6 +96,10 @@ async function serve({ root: made, env, user, cwd, health, entry }: Built): Prom
   writeFileSync(join(made.path, "config/config.json"), JSON.stringify(config));
   const options = { env, cwd, ...(user === undefined ? {} : { user }) };
   const proxy = made.start(entry, options);
+  const gone = proxy.exited.then(async (code) => {
+    throw new Error(`it ended with ${code}: ${await proxy.stderr.text()} ${await proxy.stdout.text()}`);
+  });
+  gone.catch(() => undefined);
   const healthy = (): Promise<boolean> => {
     made.run(["sh", "-c", health], {
       ...options,
@@ -97,7 +109,7 @@ async function serve({ root: made, env, user, cwd, health, entry }: Built): Prom
     return Promise.resolve(true);
   };
   try {
-    await until("the health check says so", 30, healthy);
+    await Promise.race([gone, until("the health check says so", 30, healthy)]);
     await until("a server by npx lists its tools", 240, async () =>
       (await call("memory", "tools/list", {})).includes("read_graph"),
     );
