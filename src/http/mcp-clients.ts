@@ -215,7 +215,7 @@ export const MCP_CLIENTS: readonly McpClient[] = [
   },
   {
     id: "stdio",
-    title: "Clients that only speak stdio",
+    title: "stdio clients",
     aliases: ["bridge", "other"],
     link: none,
     steps: (target) => {
@@ -240,7 +240,7 @@ export const MCP_CLIENTS: readonly McpClient[] = [
   },
   {
     id: "any",
-    title: "Any other client",
+    title: "Other clients",
     aliases: ["else"],
     link: none,
     steps: ({ url, access }) => [
