@@ -1,3 +1,5 @@
+import { Directory } from "./auth/directory.ts";
+import type { AccessChange } from "./auth/directory.ts";
 import type { Config } from "./config/config.ts";
 import { isDeepStrictEqual } from "node:util";
 import { Heartbeat } from "./downstream/heartbeat.ts";
@@ -20,12 +22,15 @@ import type { Room } from "./http/rooms.ts";
 import { viewerOf } from "./http/viewer.ts";
 import type { AuthorizationServer } from "./oauth/authorization-server.ts";
 import { PublicUrls } from "./oauth/public-urls.ts";
+import type { Principal } from "./policy/principal.ts";
 import type { Dialogue } from "./relay/dialogue.ts";
+import { RequestLimits } from "./policy/limits.ts";
 import { Parking } from "./relay/parking.ts";
 import { Sessions } from "./relay/sessions.ts";
 import type { Switchboard } from "./relay/switchboard.ts";
 import { Sealer } from "./store/sealer.ts";
 import type { SealingKeys } from "./store/sealing-key.ts";
+import { AuditFile } from "./telemetry/audit.ts";
 import type { Clock } from "./telemetry/clock.ts";
 import type { Log } from "./telemetry/log.ts";
 import { settleWhenIdle } from "./telemetry/settle.ts";
@@ -54,6 +59,10 @@ export class Daemon {
   readonly #heartbeat: Heartbeat;
   readonly #watchdog: Watchdog;
   readonly #replays: Replays;
+  /** Users and API keys; their files are followed whether or not the configuration is. */
+  readonly #directory: Directory;
+  readonly #limits: RequestLimits;
+  #audit: AuditFile | undefined;
   /** The open streams of HTTP+SSE; they live on when a reload replaces what serves them. */
   readonly #sseLines: SseLines = new Map();
   readonly #startedAt: number;
@@ -75,6 +84,8 @@ export class Daemon {
     this.#startedAt = clock.now();
     this.#watchdog = new Watchdog({ log: (message) => log.warn({}, message) });
     this.#heartbeat = new Heartbeat(clock);
+    this.#directory = new Directory({ clock, log });
+    this.#limits = new RequestLimits(config.limits);
     this.#parking = new Parking(new Sealer("request state", keys.keys), clock);
     this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config));
     this.#replays = new Replays({ events: config.replayEvents, bytes: config.replayBytes });
@@ -93,6 +104,8 @@ export class Daemon {
    * @throws Error when the address cannot be used
    */
   async start(): Promise<{ url: string }> {
+    this.#directory.configure(this.#config);
+    this.#audit = this.#openAudit(this.#config);
     this.#login = await this.#openLogin(this.#config);
     this.#rooms = this.#makeRooms(this.#config, this.#login);
     this.#door = this.#makeDoor(this.#config, this.#rooms, this.#login);
@@ -131,6 +144,10 @@ export class Daemon {
       if (login?.state !== this.#login?.state) await login?.close();
       return moved ? await listener?.close() : undefined;
     }
+    const change = this.#directory.configure(config);
+    const auditBefore = this.#audit;
+    if (config.auditFile !== before.auditFile) this.#audit = this.#openAudit(config);
+    this.#limits.replace(config.limits);
     const rooms = this.#makeRooms(config, login);
     const replaced = this.#rooms;
     const loginBefore = this.#login;
@@ -144,6 +161,8 @@ export class Daemon {
     this.#listener = listener;
     await this.#replaceLogin(loginBefore, login);
     for (const [name, room] of rooms) this.#welcome(name, room, replaced.get(name));
+    this.#accessChanged(change);
+    if (auditBefore !== this.#audit) auditBefore?.close();
     for (const [name, { endpoint }] of replaced) {
       if (rooms.get(name)?.endpoint.switchboard !== endpoint.switchboard) this.#retire(name, endpoint.switchboard);
     }
@@ -170,6 +189,11 @@ export class Daemon {
     await this.#listener?.close();
     await this.#watchdog.stop();
     await this.#login?.close();
+    this.#audit?.close();
+  }
+
+  #openAudit({ auditFile }: Config): AuditFile | undefined {
+    return auditFile === undefined ? undefined : new AuditFile(auditFile, this.#deps.clock, this.#deps.log);
   }
 
   /** The room of the login, with its pages and its state, is needed by few and would cost every start some time. */
@@ -182,12 +206,13 @@ export class Daemon {
       config,
       oauth,
       keys: keys.keys,
+      accounts: this.#directory.accounts,
       urls: this.#urlsOf(config),
       clock,
       log,
       onEnd: (principal) => {
         this.#sessions.endOf(principal);
-        for (const line of [...this.#sseLines.values()]) if (line.principal === principal) line.stream.end();
+        this.#endStreams((id) => id === principal);
       },
     });
   }
@@ -219,6 +244,7 @@ export class Daemon {
         .catch((error: unknown) => log.error({ error: String(error) }, "old logins were not removed"));
     });
     this.#stopSweeps.push(
+      this.#directory.watch((change) => this.#accessChanged(change)),
       sweep,
       loginSweep,
       settleWhenIdle(clock, () => this.open === 0),
@@ -235,6 +261,9 @@ export class Daemon {
         : this.#deps.onPanic(server, reason);
     return makeRooms(config, this.#rooms, this.#config, {
       access: login?.grants,
+      keys: this.#directory.keys,
+      audit: this.#audit,
+      limits: this.#limits,
       clock,
       random,
       log,
@@ -266,6 +295,30 @@ export class Daemon {
     } else if (!isDeepStrictEqual(endpoint.config.toolFilter, before.endpoint.config.toolFilter)) {
       for (const session of this.#sessions.of(name)) session.listChanged(["tools"]);
     }
+  }
+
+  /** Users or keys are other than before: who is gone is out at once, whose rights have changed is told to look again. */
+  #accessChanged(change: AccessChange): void {
+    this.#login
+      ?.endForeignLogins()
+      .catch((error: unknown) => this.#deps.log.error({ error: String(error) }, "logins could not be ended"));
+    const users = new Set(change.users);
+    const keys = new Set(change.keys);
+    const affected = ({ user, id }: Principal): boolean => keys.has(id) || (user !== undefined && users.has(user));
+    for (const [name, { endpoint, gate }] of this.#rooms) {
+      this.#sessions.drop(name, (session) => !gate.knows(session.principal));
+      endpoint.switchboard.dismissListening((principal) => !gate.knows(principal));
+      for (const session of this.#sessions.of(name)) if (affected(session.principal)) endpoint.restored(session);
+      endpoint.switchboard.rightsChanged(affected);
+    }
+    for (const line of [...this.#sseLines.values()]) {
+      if (this.#rooms.get(line.endpoint)?.gate.knows(line.principal) === false) line.stream.end();
+    }
+  }
+
+  #endStreams(which: (principal: string) => boolean): void {
+    for (const line of [...this.#sseLines.values()]) if (which(line.principal.id)) line.stream.end();
+    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.dismissListening(({ id }) => which(id));
   }
 
   /** Leaves an address: nobody gets in there any more, but calls that came in by it are answered. */
@@ -335,7 +388,7 @@ export class Daemon {
         login,
         addresses: new ClientAddress(config),
         startedAt: this.#startedAt,
-        viewer: (request, peers, user) => viewerOf(request, peers, rooms, user),
+        viewer: (request, peers, visit) => viewerOf(request, peers, rooms, visit),
       }),
     });
   }

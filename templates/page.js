@@ -8,9 +8,13 @@ for (const box of document.querySelectorAll(".copy")) {
   button.textContent = "Copy";
   const text = box.querySelector("code").textContent;
   button.setAttribute("aria-label", `Copy ${text.split("\n")[0]}`);
-  button.addEventListener("click", async () => {
-    button.textContent = (await copied(text, box)) ? "Copied" : "Press Ctrl+C";
-    setTimeout(() => (button.textContent = "Copy"), 2000);
+  button.addEventListener("click", () => {
+    void copied(text, box).then((done) => {
+      button.textContent = done ? "Copied" : "Press Ctrl+C";
+      setTimeout(() => {
+        button.textContent = "Copy";
+      }, 2000);
+    });
   });
   box.append(button);
 }
@@ -28,7 +32,9 @@ async function copied(text, box) {
 
 const live = [...document.querySelectorAll("[data-state]")];
 if (live.length > 0) {
-  setInterval(async () => {
+  setInterval(() => void refresh(), 5000);
+
+  const refresh = async () => {
     if (document.visibilityState !== "visible") return;
     try {
       const answer = await fetch(location.pathname, { headers: { Accept: "application/json" } });
@@ -43,5 +49,5 @@ if (live.length > 0) {
     } catch {
       // The proxy is being started again, or the network is away; the next try comes soon.
     }
-  }, 5000);
+  };
 }

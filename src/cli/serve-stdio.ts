@@ -45,6 +45,7 @@ export async function serveStdio(config: Config, server: ServerConfig, io: Serve
   const stdio = await daemon.startStdio(own.name, (line) => lines.write(line));
   readLines(input, lines, stdio, config.maxMessageBytes, () => {
     log.debug({}, "standard input has ended");
+    stdio.ended();
     const cancel = systemClock.after(LAST_ANSWERS_MS, () => ended.resolve(0));
     void stdio.quiet().then(() => {
       cancel();
@@ -53,8 +54,10 @@ export async function serveStdio(config: Config, server: ServerConfig, io: Serve
   });
   io.onStop(() => ended.resolve(0));
   const code = await ended.promise;
+  // First what a client that listens is told at the end, then the end.
+  const stopped = daemon.stop();
   stdio.close();
-  await daemon.stop();
+  await stopped;
   await lines.flush();
   return code;
 }

@@ -1,5 +1,6 @@
 import type { Loaded, Overrides, Source } from "../config/context.ts";
 import type { Config } from "../config/config.ts";
+import { generateAuthConfig } from "../config/auth-config.ts";
 import { loadConfig } from "../config/load.ts";
 import { Daemon } from "../daemon.ts";
 import { loadSealingKeys } from "../store/sealing-key.ts";
@@ -50,7 +51,7 @@ export async function serve(
   const { env, cwd, home, fetch } = io;
   const load = (): Promise<Loaded> =>
     loadConfig(options.source, { env, cwd, home, fetch, overrides: options.overrides });
-  const first = await load();
+  const first = await loadPatiently(load, io);
   if (first.found === "sse-url" && first.sseUrl !== undefined) return await bridge(first.sseUrl);
   if (first.found !== "config") {
     // Where a client reads standard output, help would be taken for a message.
@@ -58,6 +59,19 @@ export async function serve(
     return 1;
   }
   return await serveLoaded(load, options, io, 1, first);
+}
+
+/** A configuration that cannot be read yet is tried again, where that is the habit of whoever starts this. */
+async function loadPatiently(load: () => Promise<Loaded>, io: ServeIo): Promise<Loaded> {
+  for (let attempt = 1; ; attempt++) {
+    const loaded = await load();
+    const { attempts = 1, problems } = loaded;
+    if (loaded.config !== undefined || attempt >= attempts) return loaded;
+    const seconds = 2 ** (attempt - 1);
+    for (const problem of problems) io.stderr(renderProblem(problem));
+    io.stderr(`mcp-proxy: trying again in ${seconds} s (${attempt} of ${attempts}, MCP_MAX_RETRIES)\n`);
+    await Bun.sleep(seconds * 1_000);
+  }
 }
 
 /**
@@ -82,6 +96,10 @@ export async function serveLoaded(
   const format = config.log.format === "auto" ? automatic : config.log.format;
   const log = createLog({ level: config.log.level, format, colour: io.colour, descriptor });
   for (const note of [...loaded.notes, ...options.warnings]) log.info({}, note);
+  if (config.flavour === "env" && config.identityProvider !== undefined) {
+    const generated = generateAuthConfig(loaded.env, io.cwd);
+    if (generated !== undefined) log[generated.made ? "info" : "warn"]({}, generated.text);
+  }
   let keys: SealingKeys;
   try {
     keys = loadSealingKeys(loaded.env["MCP_PROXY_SECRET"], loaded.env["MCP_PROXY_SECRET_OLD"], config.persistenceDir);

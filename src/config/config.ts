@@ -162,6 +162,8 @@ export interface ServerConfig {
   readonly timeoutMs: number;
   readonly panicIfInvalid: boolean;
   readonly logEnabled: boolean;
+  /** The operator said in so many words that calls are not logged. */
+  readonly logSilenced?: boolean;
   /** Absent or placeholders-only rules are already applied; undefined: no token protects it. An empty list lets nobody in. */
   readonly authTokens: readonly string[] | undefined;
   readonly toolFilter: ToolFilter | undefined;

@@ -44,6 +44,8 @@ export interface Loaded {
   /** Undefined when there is an error among the problems, or when nothing was found. */
   readonly config: Config | undefined;
   readonly problems: readonly Problem[];
+  /** How often a start may try to read it, because it cannot be read or is half written; 1: it is what it is. */
+  readonly attempts?: number;
   /** What the log says about where the configuration came from and how it was read. */
   readonly notes: readonly string[];
   /** The text as it was read, to see whether it has changed. */

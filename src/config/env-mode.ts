@@ -30,8 +30,12 @@ export function readEnvironmentAccess(env: Environment, cwd: string): Environmen
   const problems = new Problems("environment");
   const all: Problem[] = [];
   const authDisabled = isYes(env["MCP_DISABLE_AUTH"]);
-  const apiKeys = env["MCP_API_KEYS"]?.trim() ? parseApiKeys(env["MCP_API_KEYS"], problems) : undefined;
-  const apiKeysFile = apiKeys === undefined && env["MCP_API_KEYS_PATH"] ? env["MCP_API_KEYS_PATH"] : undefined;
+  const named = ["MCP_API_KEYS", "MCP_API_KEYS_PATH"].filter((name) => env[name]?.trim());
+  if (authDisabled && named.length > 0)
+    problems.warning(["MCP_DISABLE_AUTH"], `MCP_DISABLE_AUTH is set, so ${named.join(" and ")} have no effect`);
+  const keys = authDisabled ? undefined : env["MCP_API_KEYS"]?.trim();
+  const apiKeys = keys ? parseApiKeys(keys, problems) : undefined;
+  const apiKeysFile = authDisabled || keys ? undefined : env["MCP_API_KEYS_PATH"]?.trim() || undefined;
   if (apiKeysFile !== undefined) all.push(...checkKeyFile(apiKeysFile, cwd));
   const identityProvider = env["MCP_AUTH_PROVIDER"] ? readProvider(env, cwd, problems, all) : undefined;
   const usersFile = env["MCP_USERS_PATH"] || (identityProvider === undefined ? undefined : "/data/users.json");
@@ -49,19 +53,33 @@ function parseApiKeys(text: string, problems: Problems): Map<string, ApiKeyConfi
     const clientId = trimmed.slice(colon + 1).trim();
     if (key === "" || clientId === "") {
       problems.warning(["MCP_API_KEYS"], `entry ${index + 1} of MCP_API_KEYS is skipped: expected key:client`);
-    } else keys.set(key, { clientId, scopes: ["*"] });
+    } else {
+      if (keys.has(key)) {
+        problems.warning(
+          ["MCP_API_KEYS"],
+          `entry ${index + 1} of MCP_API_KEYS has the key of an earlier one; it counts`,
+        );
+      }
+      keys.set(key, { clientId, scopes: ["*"] });
+    }
   });
+  if (keys.size === 0) {
+    problems.error(["MCP_API_KEYS"], "no entry of MCP_API_KEYS is usable, so nobody could come in", {
+      hint: "expected MCP_API_KEYS=key:client,key:client",
+    });
+  }
   return keys;
 }
 
-function checkKeyFile(file: string, cwd: string): readonly Problem[] {
+export function checkKeyFile(file: string, cwd: string): readonly Problem[] {
   const read = readJson(file, cwd);
   if ("problems" in read) return read.problems;
   const { document } = read;
   // The keys of this file are credentials; below "apiKeys" messages leave them out.
   const collect = new Problems(file, (path, at) => document.locate(path.slice(1), at));
   validate(apiKeysSchema, document.value(), collect, ["apiKeys"]);
-  return collect.list;
+  // What is only odd there is said by whoever follows the file.
+  return collect.list.filter(({ severity }) => severity === "error");
 }
 
 const REQUIRED = ["AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_AUDIENCE", "MCP_BASE_URL"] as const;

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import type { Loaded, LoadContext, Reading, Source } from "./context.ts";
 import { discover } from "./discover.ts";
+import { Document } from "./document.ts";
 import { parseDotenv } from "./dotenv.ts";
 import { flavourOf, interpret } from "./interpret.ts";
 import { isUrl, readSource, showLocation } from "./read-source.ts";
@@ -38,6 +39,7 @@ export async function loadConfig(source: Source, context: LoadContext): Promise<
       found: "config",
       location,
       notes,
+      attempts: found.habit === "env" ? attemptsOf(context) : 1,
       problems: [hint === undefined ? problem : { ...problem, hint }],
     };
   }
@@ -56,8 +58,20 @@ function load(text: string, file: string, habit: Reading["habit"], context: Load
   }
   const directory = path === undefined ? context.cwd : dirname(resolve(context.cwd, path));
   if (flavour === "bridge") notes.push('"timeout" is ignored for servers of --named-server-config');
-  return { ...interpret(text, flavour, { file, directory, habit, context, env }), notes, env };
+  const attempts = habit === "env" && "errors" in Document.parse(text) ? attemptsOf(context) : 1;
+  return { ...interpret(text, flavour, { file, directory, habit, context, env }), notes, env, attempts };
 }
+
+/** `MCP_MAX_RETRIES`, also of `.env`: in a container the file may be mounted a moment after the start. */
+function attemptsOf(context: LoadContext): number {
+  const given = context.env["MCP_MAX_RETRIES"] ?? readDotenv(context.cwd)["MCP_MAX_RETRIES"];
+  const value = Number(given?.trim() || DEFAULT_ATTEMPTS);
+  return Number.isInteger(value) && value >= 1 ? Math.min(value, MOST_ATTEMPTS) : 1;
+}
+
+const DEFAULT_ATTEMPTS = 3;
+/** Each wait is twice as long as the one before. */
+const MOST_ATTEMPTS = 10;
 
 function definedOnly(env: LoadContext["env"]): Record<string, string> {
   return Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined));

@@ -25,7 +25,7 @@ export function readUsers(proxy: ProxyFile): Map<string, UserConfig> {
 }
 
 /** A user in several places is the sum: the password stays from where there is one. */
-function readUser(entry: UserFile, before: UserConfig | undefined): UserConfig {
+export function readUser(entry: UserFile, before: UserConfig | undefined): UserConfig {
   const file = typeof entry === "string" ? { password: entry } : entry;
   return {
     password: file.password ?? before?.password,

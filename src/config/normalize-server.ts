@@ -65,6 +65,7 @@ export function normalizeServer(name: string, file: ServerFile, context: ServerC
     timeoutMs: readTimeout(file.timeout, target.target.kind, [...path, "timeout"], context),
     panicIfInvalid: options.panicIfInvalid ?? defaults.panicIfInvalid ?? false,
     logEnabled: options.logEnabled ?? defaults.logEnabled ?? false,
+    ...((options.logEnabled ?? defaults.logEnabled) === false ? { logSilenced: true } : {}),
     authTokens,
     toolFilter: readToolFilter(options.toolFilter, [...path, "options", "toolFilter"], problems),
     prefix: file.prefix,

@@ -98,11 +98,12 @@ export class HttpReply implements Reply, Beating {
     else this.#aside?.(text);
   }
 
-  finish(text: string, status = 200): void {
+  finish(text: string, status = 200, retryAfterSeconds?: number): void {
     if (this.#over) return;
     this.#end();
     if (this.#stream === undefined && (this.#accepts.json || status !== 200)) {
       const { json } = this.#headers;
+      if (retryAfterSeconds !== undefined) return this.#resolve(comeBack(text, status, json, retryAfterSeconds));
       return this.#resolve(new Response(text, status === 200 ? { headers: json } : { status, headers: json }));
     }
     const stream = this.#open();
@@ -161,4 +162,10 @@ export class HttpReply implements Reply, Beating {
     this.answering?.();
     this.#deps.heartbeat.delete(this);
   }
+}
+
+function comeBack(text: string, status: number, headers: Headers, seconds: number): Response {
+  const own = new Headers(headers);
+  own.set("Retry-After", String(seconds));
+  return new Response(text, { status, headers: own });
 }

@@ -1,32 +1,20 @@
 import { randomUUID } from "node:crypto";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import { isJsonMediaType, readAccept } from "../protocol/http-headers.ts";
+import type { Principal } from "../policy/principal.ts";
 import { Message } from "../protocol/message.ts";
 import type { Reply } from "../relay/ends.ts";
 import type { Session } from "../relay/session.ts";
-import type { Sessions } from "../relay/sessions.ts";
-import type { Clock } from "../telemetry/clock.ts";
-import type { Log } from "../telemetry/log.ts";
 import type { Admitted } from "./admitted.ts";
 import { isBatch, readBatch } from "./batch.ts";
 import { readBody, unreadable } from "./body.ts";
-import type { Heartbeat } from "./heartbeat.ts";
+import type { HttpEndDeps } from "./http-end.ts";
 import { HttpReply, KEEP_ALIVE_MS } from "./http-reply.ts";
 import { introduce, readClient } from "./introduce.ts";
 import { readMessage } from "./read-message.ts";
 import { SseStream } from "./sse-stream.ts";
 
-export interface HttpSseDeps {
-  readonly sessions: Sessions;
-  readonly clock: Clock;
-  readonly heartbeat: Heartbeat;
-  /** Requests before `initialize` are answered on the shared connection instead of with an error. */
-  readonly stateless: boolean;
-  /** Longest body, in bytes. */
-  readonly maxRequestBytes: number;
-  readonly log: Log;
-  /** The proxy is about to end: what runs may finish, nothing new begins. */
-  readonly draining: () => boolean;
+export interface HttpSseDeps extends HttpEndDeps {
   readonly lines: SseLines;
 }
 
@@ -37,7 +25,7 @@ export type SseLines = Map<string, SseLine>;
 export interface SseLine {
   readonly stream: SseStream;
   readonly endpoint: string;
-  readonly principal: string;
+  readonly principal: Principal;
   session: Session | undefined;
 }
 
@@ -71,7 +59,7 @@ export class HttpSse {
         if (stream.over) this.#gone(id, beating);
       },
     };
-    this.#lines.set(id, { stream, endpoint: endpoint.name, principal: caller.principal.id, session: undefined });
+    this.#lines.set(id, { stream, endpoint: endpoint.name, principal: caller.principal, session: undefined });
     heartbeat.add(beating);
     stream.write(`event: endpoint\ndata: ${announces}${id}\n\n`);
     return new Response(stream.body, { headers: headers.events });
@@ -89,7 +77,7 @@ export class HttpSse {
     if (id === null)
       return refuse(admitted, 400, "Bad request: the URL lacks the session; post to the URL that the stream names");
     const line = this.#lines.get(id);
-    if (line === undefined || line.endpoint !== endpoint.name || line.principal !== caller.principal.id) {
+    if (line === undefined || line.endpoint !== endpoint.name || line.principal.id !== caller.principal.id) {
       return refuse(
         admitted,
         404,

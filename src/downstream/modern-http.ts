@@ -1,19 +1,15 @@
 import { ErrorCode, errorText } from "../protocol/errors.ts";
-import { hasEnvelope, envelopeVersion, readEnvelope } from "../protocol/eras/envelope.ts";
+import { hasEnvelope, readEnvelope } from "../protocol/eras/envelope.ts";
 import { decodeHeader } from "../protocol/eras/header-value.ts";
-import { MODERN_VERSIONS, ModernCode, isModernVersion } from "../protocol/eras/names.ts";
+import { ModernCode, isModernVersion } from "../protocol/eras/names.ts";
 import { namedBy } from "../protocol/eras/param-headers.ts";
 import { VERSION_HEADER } from "../protocol/http-headers.ts";
 import type { Message } from "../protocol/message.ts";
 import type { HttpReply } from "./http-reply.ts";
 import type { Accepts } from "./http-reply.ts";
 import type { Admitted } from "./admitted.ts";
-
-interface Wrong {
-  readonly code: number;
-  readonly text: string;
-  readonly data?: object;
-}
+import { readVersion, refuseVersion } from "./modern-request.ts";
+import type { Wrong } from "./modern-request.ts";
 
 /** Whether a message is of the stateless era: by its own words, or else by its version header. */
 export function isModern(message: Message, headers: Headers): boolean {
@@ -36,6 +32,9 @@ export function receiveModern(admitted: Admitted, message: Message, reply: HttpR
     });
   }
   if (message.kind === "notification") {
+    const wrong = checkVersion(message, request.headers);
+    if (wrong !== undefined) return refuse(400, wrong);
+    endpoint.modern.notification(message, caller);
     // Ids of different clients collide, so a cancellation names nobody's request here; closing the stream does.
     return reply.respond(new Response(null, { status: 202, headers: headers.json }));
   }
@@ -69,27 +68,26 @@ export function receiveModern(admitted: Admitted, message: Message, reply: HttpR
   endpoint.modern.request({ message, envelope, caller, reply, onLeave });
 }
 
+/** What is wrong with the version of a notification, which needs no envelope. */
+function checkVersion(message: Message, headers: Headers): Wrong | undefined {
+  const named = headers.get(VERSION_HEADER)?.trim();
+  if (named === undefined) return mismatch("MCP-Protocol-Version is missing");
+  const version = hasEnvelope(message) ? readVersion(message) : named;
+  if (typeof version !== "string") return version;
+  return named === version
+    ? refuseVersion(version)
+    : mismatch("MCP-Protocol-Version differs from the protocolVersion in _meta");
+}
+
 /** What is wrong with a request's headers or its version, in the order in which it is told. */
 function check(message: Message, headers: Headers): Wrong | undefined {
-  if (!hasEnvelope(message)) {
-    return {
-      code: ErrorCode.invalidParams,
-      text: "Invalid params: params._meta has no io.modelcontextprotocol/protocolVersion",
-    };
-  }
-  const version = envelopeVersion(message);
-  if (version === undefined)
-    return { code: ErrorCode.invalidParams, text: "Invalid params: the protocolVersion in _meta must be a string" };
+  const version = readVersion(message);
+  if (typeof version !== "string") return version;
   const named = headers.get(VERSION_HEADER)?.trim();
   if (named === undefined) return mismatch("MCP-Protocol-Version is missing");
   if (named !== version) return mismatch("MCP-Protocol-Version differs from the protocolVersion in _meta");
-  if (!MODERN_VERSIONS.includes(version)) {
-    return {
-      code: ModernCode.unsupportedVersion,
-      text: "Unsupported protocol version",
-      data: { supported: MODERN_VERSIONS, requested: version },
-    };
-  }
+  const unknown = refuseVersion(version);
+  if (unknown !== undefined) return unknown;
   const method = headers.get("mcp-method")?.trim();
   if (method === undefined) return mismatch("Mcp-Method is missing");
   if (method !== message.method) return mismatch("Mcp-Method differs from the method");

@@ -1,4 +1,5 @@
 import { ErrorCode, errorText } from "../protocol/errors.ts";
+import { hasEnvelope } from "../protocol/eras/envelope.ts";
 import { Message } from "../protocol/message.ts";
 import type { Caller, EventStream, Reply } from "../relay/ends.ts";
 import type { ServerEndpoint } from "../relay/endpoint.ts";
@@ -7,6 +8,8 @@ import type { Sessions } from "../relay/sessions.ts";
 import type { Log } from "../telemetry/log.ts";
 import { isBatch, readBatch } from "./batch.ts";
 import { introduce, readClient } from "./introduce.ts";
+import { ModernStdio } from "./modern-stdio.ts";
+import { readStateless } from "./modern-request.ts";
 import { readMessage } from "./read-message.ts";
 import type { Unreadable } from "./read-message.ts";
 
@@ -26,12 +29,16 @@ const LOCAL: Caller = Object.freeze({
   trusted: true,
 });
 
+/** Requests that no earlier revision had: without an envelope they are malformed, and not early. */
+const STATELESS_ONLY = new Set(["server/discover", "subscriptions/listen"]);
+
 /**
  * The server side of stdio: one client, one message a line (MCP 2025-11-25, basic/transports, "stdio"). The session is
- * as long as the input, unless the client says `initialize` again.
+ * as long as the input, unless the client says `initialize` again. Requests of the stateless revision stand beside it.
  */
 export class Stdio implements EventStream {
   readonly #deps: StdioDeps;
+  readonly #modern: ModernStdio;
   #session: Session | undefined;
   #open = 0;
   #quiet: (() => void)[] = [];
@@ -39,6 +46,7 @@ export class Stdio implements EventStream {
 
   constructor(deps: StdioDeps) {
     this.#deps = deps;
+    this.#modern = new ModernStdio(deps.endpoint.modern, LOCAL);
   }
 
   push(text: string): void {
@@ -70,9 +78,15 @@ export class Stdio implements EventStream {
     return this.#open === 0 ? Promise.resolve() : new Promise((resolve) => this.#quiet.push(resolve));
   }
 
+  /** The input has ended: answers that are owed may still come. */
+  ended(): void {
+    this.#modern.hush();
+  }
+
   /** The client is gone: what it left open is cancelled. */
   close(): void {
     this.#over = true;
+    this.#modern.close();
     this.#leave();
   }
 
@@ -102,13 +116,21 @@ export class Stdio implements EventStream {
   #take(message: Message, reply: Reply): void {
     const { endpoint } = this.#deps;
     const session = this.#session;
+    const stateless = hasEnvelope(message);
     this.#deps.log.debug({ method: message.method }, `client: ${message.method ?? "response"}`);
     if (message.kind === "response") return session?.answer(message);
-    if (message.kind === "notification") return endpoint.notification(message, LOCAL, session);
+    if (message.kind === "notification") return this.#notified(message, stateless);
+    // One that listens has no answer to wait for.
+    if (stateless && message.method === "subscriptions/listen") return this.#modern.request(message, this.#plain());
     this.#open++;
+    if (stateless) return this.#modern.request(message, reply);
     if (message.method === "initialize") return void this.#initialize(message, reply);
     if (session === undefined && message.method === "ping") {
       return reply.finish(`{"jsonrpc":"2.0","id":${message.id},"result":{}}`);
+    }
+    if (STATELESS_ONLY.has(message.method ?? "")) {
+      const wrong = readStateless(message);
+      if ("code" in wrong) return reply.finish(errorText(message.id ?? "null", wrong.code, wrong.text));
     }
     if (session === undefined) {
       return reply.finish(
@@ -116,6 +138,15 @@ export class Stdio implements EventStream {
       );
     }
     endpoint.request(message, LOCAL, session, reply);
+  }
+
+  /** A cancellation names a request of either era. */
+  #notified(message: Message, stateless: boolean): void {
+    const { endpoint } = this.#deps;
+    const named = message.method === "notifications/cancelled" ? message.param("requestId") : undefined;
+    if (named !== undefined && this.#modern.cancel(message.slice(named))) return;
+    if (stateless || this.#session === undefined) return this.#modern.notification(message);
+    endpoint.notification(message, LOCAL, this.#session);
   }
 
   async #initialize(message: Message, reply: Reply): Promise<void> {
@@ -139,7 +170,11 @@ export class Stdio implements EventStream {
   }
 
   #single(): Reply {
-    return this.#counted({ push: (text) => this.push(text), finish: (text) => this.push(text), drop: () => {} });
+    return this.#counted(this.#plain());
+  }
+
+  #plain(): Reply {
+    return { push: (text) => this.push(text), finish: (text) => this.push(text), drop: () => {} };
   }
 
   #counted(reply: Reply): Reply {

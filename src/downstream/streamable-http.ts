@@ -13,13 +13,10 @@ import { LEGACY_VERSIONS, VERSION_WITHOUT_HEADER } from "../protocol/versions.ts
 import type { EventStream } from "../relay/ends.ts";
 import type { Exchange } from "../relay/exchange.ts";
 import type { Session } from "../relay/session.ts";
-import type { Sessions } from "../relay/sessions.ts";
-import type { Clock } from "../telemetry/clock.ts";
-import type { Log } from "../telemetry/log.ts";
 import type { Admitted } from "./admitted.ts";
 import { BatchReplies, isBatch, readBatch } from "./batch.ts";
 import { readBody, unreadable } from "./body.ts";
-import type { Heartbeat } from "./heartbeat.ts";
+import type { HttpEndDeps } from "./http-end.ts";
 import { HttpReply, KEEP_ALIVE_MS } from "./http-reply.ts";
 import type { Accepts } from "./http-reply.ts";
 import { introduce, readClient } from "./introduce.ts";
@@ -28,17 +25,7 @@ import { readMessage } from "./read-message.ts";
 import type { Replays } from "./replay.ts";
 import { SseStream } from "./sse-stream.ts";
 
-export interface StreamableHttpDeps {
-  readonly sessions: Sessions;
-  readonly clock: Clock;
-  readonly heartbeat: Heartbeat;
-  /** A request without a session is answered on the shared connection instead of with 400. */
-  readonly stateless: boolean;
-  /** Longest body, in bytes. */
-  readonly maxRequestBytes: number;
-  readonly log: Log;
-  /** The proxy is about to end: what runs may finish, nothing new begins. */
-  readonly draining: () => boolean;
+export interface StreamableHttpDeps extends HttpEndDeps {
   /** What clients may want to hear again. */
   readonly replays: Replays;
 }

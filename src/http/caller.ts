@@ -15,6 +15,8 @@ export const IDLE_TIMEOUT_SECONDS = 40;
 export class HttpCaller implements Caller {
   readonly principal: Principal;
   readonly headers: Headers;
+  /** Name of the endpoint that was called, where that is not the server's own. */
+  endpoint?: string;
   readonly #request: Request;
   readonly #peers: Peers;
 

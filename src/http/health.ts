@@ -22,12 +22,16 @@ export interface Viewer {
   readonly direct: boolean;
   /** Is logged in on the start page. */
   readonly user?: string | undefined;
+  /** Has a credential. */
+  readonly credential: boolean;
   /** May read `/status`. */
   readonly mayAsk: boolean;
   /** The servers this viewer may use. */
   readonly servers: readonly string[];
   /** The servers named to this viewer by `/health`: on this machine all of them. */
   readonly health: readonly string[];
+  /** Whether a tool of one of the servers is for this viewer. */
+  tool(server: string, name: string): boolean;
 }
 
 /** Servers that have not been tried to their end yet. */
@@ -45,12 +49,14 @@ export function readiness(deps: HealthDeps): string[] {
   return starting;
 }
 
-export function healthReport(deps: HealthDeps, viewer: Viewer): object {
+/** @param outside asked for outside the path prefix, where it is told only to who may use what is below it */
+export function healthReport(deps: HealthDeps, viewer: Viewer, outside: boolean): object {
+  const sees = viewer.credential || (viewer.known && !outside);
   return {
     status: "healthy",
     service: "mcp-proxy",
     version: deps.version,
-    path_prefix: viewer.known && deps.pathPrefix !== "" ? deps.pathPrefix : null,
+    path_prefix: sees && deps.pathPrefix !== "" ? deps.pathPrefix : null,
     ...(viewer.known ? { servers: viewer.health.map((name) => displayName(deps, name)) } : {}),
   };
 }

@@ -33,7 +33,9 @@ const PREFLIGHT = {
  * behind the well-known part (RFC 8414 section 3.1, RFC 9728 section 3.1), so it is left whole.
  */
 export function pagePath(path: string, paths: PathTable): string {
-  return path.startsWith(WELL_KNOWN) ? path : (paths.local(path) ?? "/404");
+  if (path.startsWith(WELL_KNOWN)) return path;
+  // What looks after a container asks there, and knows of no prefix.
+  return paths.local(path) ?? (path === "/health" ? path : "/404");
 }
 
 /** Every route of the login. OAuth's own paths, and the bare ones of clients that do not read metadata. */

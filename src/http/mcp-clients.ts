@@ -25,8 +25,8 @@ export interface McpClient {
   /** Other names people type. */
   readonly aliases: readonly string[];
   /** Opens the client with everything filled in; undefined where there is no such link, or none for this access. */
-  link(target: ClientTarget): string | undefined;
-  steps(target: ClientTarget): readonly Step[];
+  readonly link: (target: ClientTarget) => string | undefined;
+  readonly steps: (target: ClientTarget) => readonly Step[];
 }
 
 /** Stands for the token in what people copy; a real one is never shown. */

@@ -9,11 +9,13 @@ import { healthReport, readiness, statusReport } from "./health.ts";
 import type { HealthDeps, Viewer } from "./health.ts";
 import type { Config } from "../config/config.ts";
 import type { PublicUrls } from "../oauth/public-urls.ts";
+import type { Visit } from "../oauth/visits.ts";
 import type { Peers } from "./caller.ts";
 import type { HostRule } from "./origin.ts";
 import { pathOf } from "./paths.ts";
 import type { PathTable } from "./paths.ts";
-import { addStartPage, visitOf } from "./start-page.ts";
+import { visitOf } from "./start-forms.ts";
+import { addStartPage } from "./start-page.ts";
 
 export interface PagesDeps extends HealthDeps {
   readonly config: Config;
@@ -23,8 +25,7 @@ export interface PagesDeps extends HealthDeps {
   /** Where somebody logs in; undefined where nothing is behind a login. */
   readonly login: AuthorizationServer | undefined;
   readonly addresses: ClientAddress;
-  /** @param user who is logged in on the start page */
-  viewer(request: Request, peers: Peers, user: string | undefined): Viewer;
+  viewer(request: Request, peers: Peers, visit: Visit | undefined): Viewer;
   /** For a browser at an address that is meant for programs. */
   explain(request: Request, answer: Response): Promise<Response>;
   readonly draining: () => boolean;
@@ -41,7 +42,7 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     return next();
   });
 
-  const viewer = (c: Context<LoginEnv>, user?: string): Viewer => deps.viewer(c.req.raw, c.env.peers, user);
+  const viewer = (c: Context<LoginEnv>, visit?: Visit): Viewer => deps.viewer(c.req.raw, c.env.peers, visit);
 
   app.get("/livez", (c) => c.json({ status: "alive" }));
   app.get("/readyz", (c) => {
@@ -50,26 +51,43 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     if (starting.length === 0) return c.json({ status: "ready" });
     return c.json({ status: "starting", ...(viewer(c).known ? { starting } : {}) }, 503);
   });
-  app.get("/health", (c) => c.json(healthReport(deps, viewer(c))));
+  app.get("/health", (c) => c.json(healthReport(deps, viewer(c), deps.paths.local(pathOf(c.req.url)) === undefined)));
   app.get("/status", async (c) => {
-    const who = viewer(c, (await visitOf(c, deps.login))?.user);
+    const who = viewer(c, await visitOf(c, deps.login));
     if (!who.mayAsk) {
       c.header("WWW-Authenticate", "Bearer");
       return problem(c, 401, "send a valid token as Authorization: Bearer <token>");
     }
     return c.json(statusReport(deps, who));
   });
-  addStartPage(app, { ...deps, now: () => deps.clock.now(), viewer: (c, visit) => viewer(c, visit?.user) });
+  addStartPage(app, { ...deps, now: () => deps.clock.now(), viewer });
 
   if (deps.login !== undefined) addLoginRoutes(app, deps.login, deps.paths, deps.addresses);
+
+  let told = Number.NEGATIVE_INFINITY;
+  /** Who forgot the prefix finds the right URL in the log, and nowhere else. */
+  const tellPrefix = (url: string): void => {
+    const { paths, pathPrefix, clock, log } = deps;
+    const path = pathOf(url);
+    if (pathPrefix === "" || paths.local(path) !== undefined) return;
+    if (!/\/(mcp|sse)\/?$/.test(path) || clock.now() - told < 10_000) return;
+    told = clock.now();
+    log.warn(
+      {},
+      `nothing is served at ${path.slice(0, 100)}: with the path prefix it is ${pathPrefix}${path.slice(0, 100)}`,
+    );
+  };
 
   app.notFound((c) => {
     const { login } = deps;
     const host = c.req.header("host") ?? null;
     const found = login === undefined || c.req.method !== "GET" ? undefined : appendedMetadata(c.req.path, host, login);
     if (found !== undefined) return c.json(found, 200, METADATA_HEADERS);
+    tellPrefix(c.req.url);
     const answer = problem(c, 404, "nothing is served at this path; MCP endpoints are at /<name>/mcp");
-    return isBrowser(c.req.raw) ? deps.explain(c.req.raw, answer) : answer;
+    // Outside of a path prefix nothing may tell that there is one, and a page has links.
+    const outside = deps.paths.local(pathOf(c.req.url)) === undefined;
+    return isBrowser(c.req.raw) && !outside ? deps.explain(c.req.raw, answer) : answer;
   });
   app.onError((error, c) => {
     deps.log.error({ error: String(error) }, "a page failed");

@@ -1,12 +1,19 @@
 import { isDeepStrictEqual } from "node:util";
+import { AnyGate } from "../auth/any-gate.ts";
+import type { ApiKeys } from "../auth/api-keys.ts";
 import { TokenGate } from "../auth/bearer.ts";
 import type { Gate } from "../auth/gate.ts";
 import { OAuthGate } from "../auth/oauth-gate.ts";
 import type { AccessTokens } from "../auth/oauth-gate.ts";
 import type { Config, ServerConfig } from "../config/config.ts";
 import { serverAudience } from "../oauth/resources.ts";
+import { limitsAnything } from "../policy/limits.ts";
+import type { RequestLimits } from "../policy/limits.ts";
 import { ServerEndpoint } from "../relay/endpoint.ts";
 import type { Dialogue } from "../relay/dialogue.ts";
+import type { OversightDeps } from "../relay/oversight.ts";
+import { AuditLog } from "../telemetry/audit.ts";
+import type { Audit } from "../telemetry/audit.ts";
 import type { Parking } from "../relay/parking.ts";
 import { Switchboard } from "../relay/switchboard.ts";
 import type { Clock } from "../telemetry/clock.ts";
@@ -28,7 +35,11 @@ export interface RoomDeps {
   readonly watchdog: Watchdog;
   /** The tokens of those who logged in; undefined where there is no login. */
   readonly access: AccessTokens | undefined;
+  readonly keys: ApiKeys;
   readonly parking: Parking<Dialogue>;
+  /** The file in which calls are kept; undefined: the log. */
+  readonly audit: Audit | undefined;
+  readonly limits: RequestLimits;
   /** A server with `panicIfInvalid` cannot be started. */
   readonly onPanic: (server: string, reason: string) => void;
 }
@@ -50,9 +61,23 @@ export function makeRooms(
       old !== undefined && previous !== undefined && sameConnections(old.switchboard.config, server, previous, config);
     const switchboard = kept ? old.switchboard : makeSwitchboard(server, config, deps);
     const gate = gateOf(server, config, deps);
-    rooms.set(server.name, { endpoint: new ServerEndpoint(server, switchboard, deps.parking), gate });
+    rooms.set(server.name, {
+      endpoint: new ServerEndpoint(server, switchboard, deps.parking, oversightOf(server, config, deps)),
+      gate,
+    });
   }
   return rooms;
+}
+
+/** Who called what is kept in the file, else in the log: there of everybody where requests are logged, else of those with a name. */
+function oversightOf(server: ServerConfig, config: Config, { clock, log, audit, limits }: RoomDeps): OversightDeps {
+  const inLog = server.logSilenced === true ? undefined : new AuditLog(log);
+  const limited =
+    limitsAnything(config.limits) ||
+    config.usersFile !== undefined ||
+    [...config.users.values()].some((user) => limitsAnything(user.limits));
+  const onlyNamed = audit === undefined && !server.logEnabled;
+  return { clock, audit: audit ?? inLog, onlyNamed, limits, limited };
 }
 
 function makeSwitchboard(server: ServerConfig, config: Config, deps: RoomDeps): Switchboard {
@@ -91,17 +116,17 @@ function sameConnections(a: ServerConfig, b: ServerConfig, before: Config, after
   return isDeepStrictEqual(linked(a, before), linked(b, after));
 }
 
-/**
- * What the configuration protects by means that do not exist yet stays shut: a server that was meant to be behind API
- * keys must never be found open.
- */
-function gateOf(server: ServerConfig, config: Config, { access, log }: RoomDeps): Gate {
-  const { authTokens, oauth, name, displayName } = server;
-  const tokens = authTokens === undefined ? undefined : new TokenGate(authTokens);
-  if (oauth === true && access !== undefined) return new OAuthGate(tokens, access, serverAudience(name));
-  if (tokens !== undefined) return tokens;
-  if (oauth !== true && config.apiKeys === undefined && config.apiKeysFile === undefined)
-    return new TokenGate(undefined);
-  log.warn({ server: displayName }, "this version has no API keys: nobody can use this server. Give it authTokens");
-  return new TokenGate([]);
+/** What stands in front of a server: its own tokens, API keys and a login, each beside the others. */
+function gateOf(server: ServerConfig, config: Config, { access, keys }: RoomDeps): Gate {
+  const { authTokens, oauth, name } = server;
+  const withKeys = config.apiKeys !== undefined || config.apiKeysFile !== undefined;
+  const secrets: Gate[] = [
+    ...(authTokens === undefined ? [] : [new TokenGate(authTokens)]),
+    ...(withKeys ? [keys] : []),
+  ];
+  const [first, second] = secrets;
+  const either = first === undefined || second === undefined ? first : new AnyGate(secrets);
+  if (oauth === true && access !== undefined) return new OAuthGate(either, access, serverAudience(name));
+  // A login that is configured and not there must leave nothing open.
+  return either ?? new TokenGate(oauth === true ? [] : undefined);
 }

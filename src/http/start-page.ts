@@ -8,6 +8,7 @@ import type { ClientAddress } from "./client-address.ts";
 import type { Viewer } from "./health.ts";
 import type { LoginEnv } from "./login-routes.ts";
 import { ownPageHeaders } from "./page-html.ts";
+import { addStartForms, visitOf } from "./start-forms.ts";
 import { endpointsFor, startJson } from "./start-view.ts";
 import type { EndpointsDeps, StartView } from "./start-view.ts";
 
@@ -20,14 +21,9 @@ export interface StartPageDeps extends EndpointsDeps {
   viewer(c: Context<LoginEnv>, visit: Visit | undefined): Viewer;
 }
 
-/** Somebody's login on the start page, by the cookie of the request. */
-export async function visitOf(c: Context, login: AuthorizationServer | undefined): Promise<Visit | undefined> {
-  return await login?.visits.find(c.req.header("cookie") ?? null);
-}
-
 /** The page for people at `/`, with its login, and the forms on it. */
 export function addStartPage(app: Hono<LoginEnv>, deps: StartPageDeps): void {
-  const { config, login, urls } = deps;
+  const { config, login } = deps;
   app.get("/oauth/page.js", async () => file("text/javascript", await built("page.js")));
   if (login === undefined) app.get("/oauth/style.css", async () => file("text/css", await built("style.css")));
   if (config.startPage === "off") return;
@@ -45,74 +41,7 @@ export function addStartPage(app: Hono<LoginEnv>, deps: StartPageDeps): void {
   // People type the bare address into clients, and a client that gets a page has nothing to show its user.
   app.post("/", async (c) => wrongDoor(c, await viewFor(c, deps)));
 
-  if (login === undefined) return;
-  const base = urls.basePath;
-  const back = (...cookies: string[]): Response => {
-    const headers = new Headers({
-      Location: `${base}/`,
-      "Cache-Control": "no-store",
-      "Referrer-Policy": "no-referrer",
-    });
-    for (const cookie of cookies) headers.append("Set-Cookie", cookie);
-    return new Response(null, { status: 303, headers });
-  };
-  const refused = async (status: number, title: string, text: string): Promise<Response> => {
-    const { messageHtml } = await import("./small-pages.ts");
-    const page = await messageHtml(config.name, base, title, text);
-    return new Response(String(page), { status, headers: ownPageHeaders() });
-  };
-  const foreign = (): Promise<Response> =>
-    refused(403, "This did not come from the start page", "Nothing was changed. Open the start page and try again.");
-
-  if (login.takesPasswords) {
-    app.get("/login", async (c) => {
-      if ((await visitOf(c, login)) !== undefined) return back();
-      return await loginForm(c, deps, login, { status: 200, username: "" });
-    });
-    app.post("/login", async (c) => {
-      const site = c.req.header("sec-fetch-site");
-      if (site !== undefined && site !== "same-origin" && site !== "none") return await foreign();
-      const form = await login.form(c.req.raw);
-      if (form === undefined)
-        return await refused(400, "This is no form of ours", "Open the start page and try again.");
-      if (!login.visits.madeForm(form.get("token"), c.req.header("cookie") ?? null))
-        return await refused(
-          400,
-          "This form is too old",
-          "It was opened in another browser, or long ago. Open the start page and try again.",
-        );
-      const address = deps.addresses.of(c.env.peers.requestIP(c.req.raw)?.address ?? null, c.req.raw.headers);
-      const tried = await login.passwords.try(form.get("username"), form.get("password"), address);
-      if (!tried.right) return await loginForm(c, deps, login, tried);
-      return back(await login.visits.begin(tried.username));
-    });
-  }
-  app.post("/logout", async (c) => {
-    const visit = await proven(c, login);
-    if (visit === undefined) return await foreign();
-    return back(await login.visits.end(c.req.header("cookie") ?? null));
-  });
-  app.post("/consent/revoke", async (c) => {
-    const visit = await proven(c, login);
-    if (visit === undefined) return await foreign();
-    await login.endConsent(visit.visit.user, visit.form.get("client") ?? "");
-    return back();
-  });
-}
-
-/**
- * A form of our own page, sent by the browser it was made for. What changes something is refused unless the browser
- * itself says that its own page sends it: a stolen token alone is not enough.
- */
-async function proven(
-  c: Context,
-  login: AuthorizationServer,
-): Promise<{ visit: Visit; form: NonNullable<Awaited<ReturnType<AuthorizationServer["form"]>>> } | undefined> {
-  if (c.req.header("sec-fetch-site") !== "same-origin") return undefined;
-  const visit = await visitOf(c, login);
-  const form = visit === undefined ? undefined : await login.form(c.req.raw);
-  if (visit === undefined || form === undefined) return undefined;
-  return login.visits.proves(visit, form.get("csrf")) ? { visit, form } : undefined;
+  if (login !== undefined) addStartForms(app, deps, login);
 }
 
 async function viewFor(c: Context<LoginEnv>, deps: StartPageDeps): Promise<StartView> {
@@ -149,27 +78,6 @@ function wrongDoor(c: Context, view: StartView): Response {
   const urls = view.endpoints.map(({ target }) => target.url);
   const hint = urls.length === 0 ? "MCP endpoints are at /<name>/mcp" : `MCP endpoints: ${urls.join(", ")}`;
   return c.json({ error: { status: 404, message: `there is no MCP endpoint at this address. ${hint}` } }, 404);
-}
-
-async function loginForm(
-  c: Context,
-  { config, urls }: StartPageDeps,
-  login: AuthorizationServer,
-  shown: { status: number; username: string; message?: string; retryAfter?: number },
-): Promise<Response> {
-  const { loginHtml } = await import("./small-pages.ts");
-  const { token, cookie } = login.visits.makeForm(c.req.header("cookie") ?? null);
-  const page = await loginHtml({
-    name: config.name,
-    base: urls.basePath,
-    token,
-    username: shown.username,
-    message: shown.message,
-  });
-  const headers = ownPageHeaders();
-  if (cookie !== undefined) headers.append("Set-Cookie", cookie);
-  if (shown.retryAfter !== undefined) headers.set("Retry-After", String(shown.retryAfter));
-  return new Response(String(page), { status: shown.status, headers });
 }
 
 async function built(name: "page.js" | "style.css"): Promise<string> {

@@ -76,7 +76,7 @@ export function endpointsFor(viewer: Viewer, base: string, deps: EndpointsDeps):
     const room = rooms.get(name);
     if (room === undefined || room.endpoint.config.displayName !== name) continue;
     const target = { name: plainName(name), url: base + urlPath(`/${name}`, config), access: accessOf([room]) };
-    const state = inside.has(name) ? insideOf(room, deps.now()) : undefined;
+    const state = inside.has(name) ? insideOf(room, viewer, deps.now()) : undefined;
     servers.push({ id: name, kind: "server", title: name, target, inside: state });
   }
   const wholes: EndpointView[] = [];
@@ -93,7 +93,7 @@ export function endpointsFor(viewer: Viewer, base: string, deps: EndpointsDeps):
       kind: "everything",
       title: only === undefined ? "Everything" : only.endpoint.config.displayName,
       target,
-      inside: only === undefined ? sumOf(servers) : alone ? insideOf(only, deps.now()) : undefined,
+      inside: only === undefined ? sumOf(servers) : alone ? insideOf(only, viewer, deps.now()) : undefined,
     });
   }
   for (const group of config.groups.values()) {
@@ -129,10 +129,11 @@ function accessOf(rooms: readonly Room[]): ClientTarget["access"] {
   return rooms.some(({ gate }) => !gate.open) ? "token" : "open";
 }
 
-function insideOf({ endpoint }: Room, now: number): NonNullable<EndpointView["inside"]> {
+function insideOf({ endpoint }: Room, viewer: Viewer, now: number): NonNullable<EndpointView["inside"]> {
   const { status } = endpoint.switchboard.upstream;
   const filter = endpoint.config.toolFilter;
-  const all = [...(status.catalogue?.tools ?? [])];
+  // A tool that is not for this viewer does not exist for him; one the filter leaves out is only counted.
+  const all = [...(status.catalogue?.tools ?? [])].filter((name) => viewer.tool(endpoint.name, name));
   const kept = filter === undefined ? all : all.filter((name) => allowsTool(filter, name));
   const tools = kept.map((name) => ({ name, ...(status.catalogue?.facts.get(name) ?? NO_FACTS) }));
   const state = stateOf(status, now);

@@ -1,3 +1,4 @@
+import type { Accounts } from "../auth/accounts.ts";
 import type { Config, OAuthConfig } from "../config/config.ts";
 import { Sealer } from "../store/sealer.ts";
 import type { StateStore } from "../store/state-store.ts";
@@ -28,7 +29,7 @@ import { tokenRequest } from "./token-request.ts";
 import { introspect, revoke } from "./token-status.ts";
 import { BrowserCookie, Transactions } from "./transaction.ts";
 import { PasswordCheck } from "./password-check.ts";
-import { Users, admissible } from "./users.ts";
+import { Users } from "./users.ts";
 import { Visits } from "./visits.ts";
 
 const DOCUMENTS_PER_MINUTE = 60;
@@ -38,6 +39,8 @@ export interface AuthorizationServerDeps {
   readonly oauth: OAuthConfig;
   readonly keys: readonly [Uint8Array, ...Uint8Array[]];
   readonly urls: PublicUrls;
+  /** Who may log in, and what they may use. */
+  readonly accounts: Accounts;
   readonly clock: Clock;
   readonly log: Log;
   /** A login has ended: what this principal has open must end too. */
@@ -82,13 +85,14 @@ export class AuthorizationServer {
     this.#policy = { extra: oauth.allowedRedirectURIs, anyHttps: config.flavour === "env" };
     this.#addresses = new AddressRule(oauth.allowedIPs);
     this.#registrations = new MinuteLimit(clock, oauth.registrationsPerMinute);
-    this.#users = new Users(admissible(config), keys);
+    this.#users = new Users(deps.accounts, keys);
     this.passwords = new PasswordCheck(this.#users, state.throttle, log);
     this.visits = new Visits({
       store: state.store,
       sealer: new Sealer("start page login", keys),
       clock,
       secure: urls.secure,
+      rights: (user) => deps.accounts.rightsOf(user),
       mark: (user) => this.#users.mark(user),
       unchanged: (user, mark) => this.#users.unchanged(user, mark),
     });
@@ -149,6 +153,8 @@ export class AuthorizationServer {
 
   /** Ends the logins of users that are gone or have another password. */
   async endForeignLogins(): Promise<void> {
+    // A users file that is late must not cost everybody his login.
+    if (this.#deps.accounts.unread) return;
     const over = [...this.grants.all].filter(
       ({ user, passwordMark }) => user !== undefined && !this.#users.unchanged(user, passwordMark),
     );

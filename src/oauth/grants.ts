@@ -1,4 +1,5 @@
 import { LRUCache } from "lru-cache";
+import type { Accounts } from "../auth/accounts.ts";
 import type { AccessTokens } from "../auth/oauth-gate.ts";
 import type { Principal } from "../policy/principal.ts";
 import type { StateStore } from "../store/state-store.ts";
@@ -18,6 +19,7 @@ export interface GrantsDeps {
   readonly store: StateStore;
   readonly clock: Clock;
   readonly log: Log;
+  readonly accounts: Accounts;
   /** A grant has ended: what its principal has open must end too. */
   readonly onEnd: (principal: string) => void;
 }
@@ -85,6 +87,7 @@ export class Grants implements AccessTokens {
     const now = this.#deps.clock.now();
     if (this.#grants.get(grant.id) !== grant || now >= pair.accessExpires) return "invalid";
     if (pair.audience !== undefined && pair.audience !== audience) return "invalid";
+    if (grant.user !== undefined && !this.#deps.accounts.admits(grant.user)) return "invalid";
     if (!pair.scopes.includes(DEFAULT_SCOPE)) return "insufficient";
     grant.used = now;
     this.#markSeen(grant, pair);
@@ -187,7 +190,12 @@ export class Grants implements AccessTokens {
   #recognize(token: string): Known | undefined {
     const found = this.find(token, "access");
     if (found === undefined) return undefined;
-    const known = { ...found, principal: principalOf(found.grant) };
+    const { user } = found.grant;
+    const { accounts } = this.#deps;
+    // Tokens taken over from an older program may name no user; those are nobody's to narrow.
+    const narrowed =
+      user === undefined ? {} : { rights: accounts.rightsOf(user), limits: () => accounts.find(user)?.limits };
+    const known = { ...found, principal: { ...principalOf(found.grant), ...narrowed } };
     this.#known.set(token, known);
     return known;
   }
@@ -239,5 +247,5 @@ class Counts {
 export function principalOf(grant: Grant): Principal {
   const { user, client } = grant;
   const name = user === undefined ? "" : encodeURIComponent(user);
-  return { kind: "user", id: `user:${name}:${client}`, ...(user === undefined ? {} : { user }) };
+  return { kind: "user", id: `user:${name}:${client}`, client, ...(user === undefined ? {} : { user }) };
 }

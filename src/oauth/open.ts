@@ -6,7 +6,7 @@ import type { AuthorizationServerDeps } from "./authorization-server.ts";
 import { Clients } from "./clients.ts";
 import { Grants } from "./grants.ts";
 import { LoginThrottle } from "./throttle.ts";
-import { admissible, isHash } from "./users.ts";
+import { isHash } from "./users.ts";
 
 /**
  * Opens the authorization server of a configuration, on the state in its `persistenceDir`.
@@ -17,20 +17,18 @@ export async function openAuthorizationServer(
   before: AuthorizationServer | undefined,
   deps: AuthorizationServerDeps,
 ): Promise<AuthorizationServer> {
-  const { config, log, clock } = deps;
-  if (config.users.size === 0) {
+  const { config, log, clock, accounts } = deps;
+  const users = [...accounts.all()];
+  if (users.length === 0 && config.usersFile === undefined) {
     log.warn({}, "OAuth is on, but there are no users, so nobody can log in: add them to oauth2.users");
   }
-  const admitted = admissible(config);
-  const shut = [...config.users.keys()].filter((name) => !admitted.has(name));
-  if (shut.length > 0) {
-    const why = "this version cannot hold allowed_tools, denied_tools and usersFile, so these users cannot log in";
-    log.warn({ users: shut }, `${why}: take those keys out to let them use everything`);
-  }
-  const plain = [...config.users].filter(([, { password }]) => password !== undefined && !isHash(password));
+  const plain = users.filter(([, { password }]) => password !== undefined && !isHash(password));
   if (plain.length > 0) {
-    const users = plain.map(([name]) => name);
-    log.warn({ users }, "passwords stand in the configuration as they are; replace them: mcp-proxy hash-password");
+    const names = plain.map(([name]) => name);
+    log.warn(
+      { users: names },
+      "passwords stand in the configuration as they are; replace them: mcp-proxy hash-password",
+    );
   }
   const directory = config.persistenceDir;
   if (before?.state.directory === directory) return new AuthorizationServer(before.state, deps);
@@ -39,7 +37,7 @@ export async function openAuthorizationServer(
     const text = `the kept logins cannot be read: they were put aside as ${damaged}, and everybody has to log in again`;
     log.error({ file: damaged }, text);
   }
-  const grants = new Grants({ store, clock, log, onEnd: deps.onEnd });
+  const grants = new Grants({ store, clock, log, onEnd: deps.onEnd, accounts });
   const clients = new Clients(store, clock, (id) => grants.hasGrant(id));
   await grants.load();
   await clients.load();

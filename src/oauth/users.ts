@@ -1,5 +1,5 @@
 import { createHmac, hkdfSync } from "node:crypto";
-import type { Config, UserConfig } from "../config/config.ts";
+import type { UserSource } from "../auth/accounts.ts";
 import { sameText } from "./digest.ts";
 
 /** bcrypt sees no more than this of a password. */
@@ -15,46 +15,26 @@ const NOBODY = "abcdefghijklmnopqrstuuFJi7iFaRgYdrpjIJmmcKDkMWYZQdqgm";
 /** Too many logins at the same time. */
 export class Overloaded extends Error {}
 
-/**
- * The users that may log in. Who is meant to use a part of the tools only stays out until that can be held: a rule that
- * is read and not kept would open everything.
- */
-export function admissible(config: Pick<Config, "users" | "usersFile">): ReadonlyMap<string, UserConfig> {
-  if (config.usersFile !== undefined) return new Map();
-  return new Map([...config.users].filter(([, user]) => !isNarrowed(user)));
-}
-
-function isNarrowed({ allowedTools, deniedTools }: UserConfig): boolean {
-  const everything = allowedTools === undefined || allowedTools.includes("*");
-  return !everything || deniedTools.length > 0;
-}
-
 /** The users that log in here with a password. */
 export class Users {
-  readonly #users: ReadonlyMap<string, UserConfig>;
+  readonly #users: UserSource;
   readonly #keys: readonly Buffer[];
-  readonly #decoy: string | undefined;
   #running = 0;
   readonly #waiting: (() => void)[] = [];
 
   /** @param keys the sealing keys, newest first: marks of passwords are made with them */
-  constructor(users: ReadonlyMap<string, UserConfig>, keys: readonly Uint8Array[]) {
+  constructor(users: UserSource, keys: readonly Uint8Array[]) {
     this.#users = users;
     this.#keys = keys.map((key) => Buffer.from(hkdfSync("sha256", key, "", "mcp-proxy password mark", 32)));
-    const costs = [...users.values()]
-      .map(({ password }) => HASH.exec(password ?? "")?.[1])
-      .filter((cost) => cost !== undefined);
-    const usual = mostFrequent(costs);
-    this.#decoy = usual === undefined ? undefined : `$2b$${usual}$${NOBODY}`;
   }
 
   has(name: string): boolean {
-    return this.#users.has(name);
+    return this.#users.find(name) !== undefined;
   }
 
   /** Names somebody who could log in with a password. */
   get any(): boolean {
-    return [...this.#users.values()].some(({ password }) => password !== undefined);
+    return [...this.#users.all()].some(([, { password }]) => password !== undefined);
   }
 
   /**
@@ -62,11 +42,11 @@ export class Users {
    * @throws Overloaded
    */
   async check(name: string, password: string): Promise<boolean> {
-    const stored = this.#users.get(name)?.password;
+    const stored = this.#users.find(name)?.password;
     const hashed = stored !== undefined && isHash(stored);
     // Text comparison is done in every case, and one hash where anybody has one.
     const plain = sameText(password, stored ?? `no ${name}`) && stored !== undefined && !hashed;
-    const hash = hashed ? stored : this.#decoy;
+    const hash = hashed ? stored : this.#decoy();
     const matches = hash === undefined ? false : await this.#verify(password, hash);
     return hashed ? matches : plain;
   }
@@ -78,15 +58,24 @@ export class Users {
 
   /** Whether the password is still the one it was when this mark was made. */
   unchanged(name: string, mark: string | undefined): boolean {
-    return this.#users.has(name) && (mark === undefined || this.#keys.some((key) => this.#mark(name, key) === mark));
+    return this.has(name) && (mark === undefined || this.#keys.some((key) => this.#mark(name, key) === mark));
   }
 
   #mark(name: string, key: Buffer | undefined): string | undefined {
-    const password = this.#users.get(name)?.password;
+    const password = this.#users.find(name)?.password;
     if (password === undefined || key === undefined) return undefined;
     return createHmac("sha256", key)
       .update(JSON.stringify([name, password]))
       .digest("base64url");
+  }
+
+  /** A hash of no password, as dear as most of those that are there. */
+  #decoy(): string | undefined {
+    const costs = [...this.#users.all()]
+      .map(([, { password }]) => HASH.exec(password ?? "")?.[1])
+      .filter((cost) => cost !== undefined);
+    const usual = mostFrequent(costs);
+    return usual === undefined ? undefined : `$2b$${usual}$${NOBODY}`;
   }
 
   async #verify(password: string, hash: string): Promise<boolean> {

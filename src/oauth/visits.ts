@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import type { Rights } from "../policy/rights.ts";
 import type { Sealer } from "../store/sealer.ts";
 import type { StateStore } from "../store/state-store.ts";
 import type { Clock } from "../telemetry/clock.ts";
@@ -19,6 +20,8 @@ interface Record {
 /** Somebody who is logged in on the start page. */
 export interface Visit {
   readonly user: string;
+  /** What this user may use, as it is now. */
+  readonly rights: Rights;
   /** Proves that a form was made for this browser. */
   readonly csrf: string;
 }
@@ -29,6 +32,7 @@ export interface VisitDeps {
   readonly clock: Clock;
   /** Whether the public URL is https. */
   readonly secure: boolean;
+  rights(user: string): Rights;
   mark(user: string): string | undefined;
   unchanged(user: string, mark: string | undefined): boolean;
 }
@@ -57,7 +61,9 @@ export class Visits {
     const text = secret === undefined ? undefined : await this.#deps.store.get(keyOf(secret));
     if (secret === undefined || text === undefined) return undefined;
     const { user, mark } = JSON.parse(text) as Record;
-    return this.#deps.unchanged(user, mark) ? { user, csrf: csrfOf(secret) } : undefined;
+    return this.#deps.unchanged(user, mark)
+      ? { user, rights: this.#deps.rights(user), csrf: csrfOf(secret) }
+      : undefined;
   }
 
   /** @returns the `Set-Cookie` header */

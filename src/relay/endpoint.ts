@@ -1,6 +1,8 @@
 import { offeredLists } from "../protocol/capabilities.ts";
 import type { ServerConfig, ToolFilter } from "../config/config.ts";
+import type { ServerRights } from "../policy/rights.ts";
 import { allowsTool, filterToolList, filterTools } from "../policy/tool-filter.ts";
+import { removeKeys } from "../protocol/eras/object-text.ts";
 import { find, splice } from "../protocol/json.ts";
 import { ErrorCode, errorText, resultText } from "../protocol/errors.ts";
 import { levelName, levelRank } from "../protocol/log-levels.ts";
@@ -10,6 +12,9 @@ import type { Dialogue } from "./dialogue.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { ModernEndpoint } from "./modern-endpoint.ts";
+import { answerNarrowed } from "./narrowed.ts";
+import { Oversight } from "./oversight.ts";
+import type { OversightDeps, WatchedCall } from "./oversight.ts";
 import type { Parking } from "./parking.ts";
 import type { Session } from "./session.ts";
 import type { Switchboard } from "./switchboard.ts";
@@ -22,22 +27,29 @@ export class ServerEndpoint {
   readonly config: ServerConfig;
   readonly switchboard: Switchboard;
   readonly #filter: ToolFilter | undefined;
+  readonly #oversight: Oversight | undefined;
 
   /** The same URL for clients of the stateless era. */
   readonly modern: ModernEndpoint;
 
-  /** @param config may be newer than the switchboard's, where the connections need not be made again */
-  constructor(config: ServerConfig, switchboard: Switchboard, parking: Parking<Dialogue>) {
+  /**
+   * @param config may be newer than the switchboard's, where the connections need not be made again
+   * @param oversight who counts and keeps what is called; absent: nobody
+   */
+  constructor(config: ServerConfig, switchboard: Switchboard, parking: Parking<Dialogue>, oversight?: OversightDeps) {
     this.config = config;
     this.switchboard = switchboard;
     this.#filter = config.toolFilter;
+    this.#oversight = oversight === undefined ? undefined : Oversight.of(config, oversight);
     this.modern = new ModernEndpoint({
       name: config.name,
       switchboard,
       parking,
       clock: switchboard.clock,
       allows: (message, caller) => this.#allows(message, caller, undefined),
-      listHooks: () => this.#listHooks(),
+      listHooks: (caller) => this.#listHooks(caller),
+      rights: (caller) => this.#rights(caller),
+      oversight: this.#oversight,
     });
   }
 
@@ -57,15 +69,28 @@ export class ServerEndpoint {
       end: version?.end ?? 0,
       text: JSON.stringify(session.client.protocolVersion),
     };
-    return resultText(message.id ?? "null", splice(text, [edit]));
+    const said = splice(text, [edit]);
+    // How a server is to be used concerns those who may use some of it.
+    const told = this.#rights(caller)?.any === false ? removeKeys(said, (key) => key === "instructions") : said;
+    return resultText(message.id ?? "null", told);
   }
 
   request(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
+    const watched = this.#oversight?.admit(message, caller, reply);
+    if (watched === "refused") return undefined;
+    const rights = this.#rights(caller);
+    if (rights?.whole === false) {
+      const answer = answerNarrowed(message, rights, false);
+      if (answer !== undefined) {
+        reply.finish(answer.text, answer.status);
+        return undefined;
+      }
+    }
     switch (message.method) {
       case "tools/call":
-        return this.#call(message, caller, session, reply);
+        return this.#call(message, caller, session, reply, watched);
       case "tools/list":
-        return this.#relay(message, caller, session, reply, this.#listHooks());
+        return this.#relay(message, caller, session, reply, this.#listHooks(caller));
       case "ping":
         return this.#isStateless ? answerEmpty(message, reply) : this.#relay(message, caller, session, reply);
       case "logging/setLevel":
@@ -90,7 +115,8 @@ export class ServerEndpoint {
     const { method } = message;
     if (method === undefined || OWN_TO_THE_LINK.has(method)) return;
     // A call without an id is run by servers that only look at the method: it would be past every check.
-    if (this.#filter !== undefined && !method.startsWith("notifications/")) return;
+    const rights = this.#rights(caller);
+    if ((this.#filter !== undefined || rights !== undefined) && !method.startsWith("notifications/")) return;
     if (method === "notifications/cancelled") {
       const span = message.param("requestId");
       return span === undefined
@@ -98,7 +124,9 @@ export class ServerEndpoint {
         : session?.exchange(message.slice(span))?.cancel(message.stringParam("reason"));
     }
     if (method === "notifications/progress") return session?.progress(message);
-    if (session === undefined || this.#isStateless) return;
+    if (session === undefined || this.#isStateless || rights?.any === false) return;
+    // Words of a protocol of the server's own; who may use a tool or two of it has no part in that.
+    if (rights?.whole === false && method !== "notifications/roots/list_changed") return;
     if (method === "notifications/roots/list_changed" && !this.#hasOwnRoots(session, caller)) return;
     this.switchboard.send(message.text, caller, session);
   }
@@ -136,11 +164,21 @@ export class ServerEndpoint {
     return this.switchboard.relay({ message, caller, session, reply, ...(hooks === undefined ? {} : { hooks }) });
   }
 
-  #listHooks(): ExchangeHooks | undefined {
+  /** What the caller may use here; undefined where nothing is kept from him. */
+  #rights({ principal }: Caller): ServerRights | undefined {
+    return principal.rights?.of(this.config.name);
+  }
+
+  /** What changes the list of tools for a caller: the filter of the server, and what he may use of it. */
+  #listHooks(caller: Caller): ExchangeHooks | undefined {
     const filter = this.#filter;
     const { config, upstream } = this.switchboard;
+    const rights = this.#rights(caller);
+    const shows = (tool: string): boolean =>
+      // Rights are looked at again when the answer is here: they may have changed meanwhile.
+      (filter === undefined || allowsTool(filter, tool)) && this.#rights(caller)?.tool(tool) !== false;
     const sees =
-      filter === undefined ? undefined : (text: string) => filterToolList(text, (tool) => allowsTool(filter, tool));
+      filter === undefined && rights === undefined ? undefined : (text: string) => filterToolList(text, shows);
     if (config.target.kind === "stdio") return sees === undefined ? undefined : { rewrite: sees };
     // Clients of HTTP servers must not be offered tools whose headers could not be made.
     const valid = (text: string): string =>
@@ -152,23 +190,36 @@ export class ServerEndpoint {
    * Calls are checked, not only lists filtered. Under a filter a tool that is not there is answered here too: else the
    * answer would tell which ones are hidden.
    */
-  #call(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
+  #call(
+    message: Message,
+    caller: Caller,
+    session: Session | undefined,
+    reply: Reply,
+    watched: WatchedCall | undefined,
+  ): Exchange | undefined {
     const refuse = (): undefined => {
+      watched?.ended("denied");
       const tool = message.stringParam("name") ?? "";
       reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Unknown tool: ${tool}`));
     };
     const offered = this.#allows(message, caller, session);
-    if (offered === true) return this.#relay(message, caller, session, reply);
+    const relay = (): Exchange =>
+      watched === undefined
+        ? this.#relay(message, caller, session, reply)
+        : this.#relay(message, caller, session, reply, { ended: (good) => watched.ended(good ? "ok" : "failed") });
+    if (offered === true) return relay();
     if (offered === false) return refuse();
-    void offered.then((found) => (found ? void this.#relay(message, caller, session, reply) : refuse()));
+    void offered.then((found) => (found ? void relay() : refuse()));
     return undefined;
   }
 
   #allows(message: Message, caller: Caller, session: Session | undefined): boolean | Promise<boolean> {
     const filter = this.#filter;
-    if (filter === undefined) return true;
+    const rights = this.#rights(caller);
+    if (filter === undefined && rights === undefined) return true;
     const tool = message.stringParam("name");
-    if (tool === undefined || !allowsTool(filter, tool)) return false;
+    if (tool === undefined || (filter !== undefined && !allowsTool(filter, tool))) return false;
+    if (rights?.tool(tool) === false) return false;
     return this.switchboard.offers(tool, caller, session);
   }
 
@@ -176,7 +227,9 @@ export class ServerEndpoint {
   #task(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
     const task = message.stringParam("taskId") ?? "";
     const line = this.switchboard.lineOf(session, caller);
-    if (line.exclusive !== undefined || line.tasks.belongs(task, caller, session)) {
+    const rights = this.#rights(caller);
+    const may = rights === undefined ? undefined : (tool: string) => rights.tool(tool);
+    if ((line.exclusive !== undefined && may === undefined) || line.tasks.belongs(task, caller, session, may)) {
       return this.#relay(message, caller, session, reply);
     }
     reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Task not found: ${task}`));
@@ -185,8 +238,10 @@ export class ServerEndpoint {
 
   #listTasks(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange {
     const line = this.switchboard.lineOf(session, caller);
-    if (line.exclusive !== undefined) return this.#relay(message, caller, session, reply);
-    const rewrite = (text: string): string => line.tasks.only(text, caller, session);
+    const rights = this.#rights(caller);
+    if (line.exclusive !== undefined && rights === undefined) return this.#relay(message, caller, session, reply);
+    const may = rights === undefined ? undefined : (tool: string) => rights.tool(tool);
+    const rewrite = (text: string): string => line.tasks.only(text, caller, session, may);
     return this.#relay(message, caller, session, reply, { rewrite });
   }
 

@@ -14,8 +14,9 @@ export interface Reply {
   /**
    * The answer; nothing follows.
    * @param status what HTTP says if nothing was said before, 200 when absent
+   * @param retryAfterSeconds when a request that was not taken may come again
    */
-  finish(text: string, status?: number): void;
+  finish(text: string, status?: number, retryAfterSeconds?: number): void;
   /** The server wants to be asked for the answer later; a client that can do that may be told so. */
   park?(): void;
   /** Ends without an answer, as a cancelled request does. */
@@ -41,4 +42,18 @@ export interface Caller {
   readonly usedAuthorization: boolean;
   /** May read details of failures: has a credential, or sits on this machine. */
   readonly trusted: boolean;
+  /** Name of the endpoint that was called, for the audit; absent: the server's own. */
+  readonly endpoint?: string;
+  /** One of several requests that were made of one; that one was counted. */
+  readonly part?: boolean;
+  /** Set where this client has the proxy for itself, and there are no headers to check. */
+  readonly local?: Local | undefined;
+}
+
+/** What a stateless client over stdio says of itself: a connection can be made for it as for a session. */
+export interface Local {
+  /** The same for what is declared the same. */
+  readonly key: string;
+  readonly capabilities: Readonly<Record<string, unknown>>;
+  readonly clientInfo: unknown;
 }

@@ -194,7 +194,7 @@ export class Exchange implements Pending {
       const task = createdTask(this.request, message);
       if (task !== undefined) {
         this.#task = true;
-        this.#line.tasks.created(task, this.caller, this.session);
+        this.#line.tasks.created(task, this.caller, this.session, this.request.stringParam("name"));
       }
       return this.#finish(message.withId(this.#id), result !== undefined);
     }

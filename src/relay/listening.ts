@@ -5,6 +5,8 @@ import type { ListenFilter } from "../protocol/eras/listen.ts";
 import { agreed, hears, listKinds, readListenFilter } from "../protocol/eras/listen.ts";
 import { Meta } from "../protocol/eras/names.ts";
 import { ErrorCode } from "../protocol/errors.ts";
+import type { Principal } from "../policy/principal.ts";
+import { mayHear } from "../policy/rights.ts";
 import { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Connection, Pending } from "../upstream/connection.ts";
@@ -17,6 +19,8 @@ const LONGEST_MS = 60_000;
 
 /** What a listening client needs from the switchboard. */
 export interface Source {
+  /** Name of the server. */
+  readonly name: string;
   readonly clock: Clock;
   /** The connection of this caller. @throws Fault */
   reach(caller: Caller): Promise<{ readonly connection: Connection; readonly line: Line }>;
@@ -57,6 +61,10 @@ export class Listening {
     this.#caller = caller;
     this.#reply = reply;
     this.#source = source;
+  }
+
+  get principal(): Principal {
+    return this.#caller.principal;
   }
 
   /** The client has left. */
@@ -157,7 +165,9 @@ export class Listening {
 
   #related(message: Message): void {
     if (this.#over || message.kind === "request") return;
-    if (message.method !== "notifications/subscriptions/acknowledged") return this.#say(message);
+    if (message.method !== "notifications/subscriptions/acknowledged") {
+      return this.#say(message);
+    }
     this.#failures = 0;
     const { notifications } = message.parsedParams();
     this.#agreed = typeof notifications === "object" && notifications !== null ? notifications : {};
@@ -172,7 +182,11 @@ export class Listening {
     if (this.#over) return;
     if (message.error !== undefined && this.#acknowledged) return this.#retry();
     this.#leave();
-    const status = message.error === undefined ? 200 : statusOf(codeOf(message.slice(message.error)));
+    const capabilities = this.#connection?.introduction.capabilities ?? {};
+    const status =
+      message.error === undefined
+        ? 200
+        : statusOf(codeOf(message.slice(message.error)), "subscriptions/listen", capabilities);
     const { result } = message;
     if (result === undefined) return this.#reply.finish(message.withId(this.#id), status);
     const text = withSubscription(message.slice(result), this.#id);
@@ -188,6 +202,9 @@ export class Listening {
   }
 
   #say(message: Message): void {
+    // It may have been agreed on when more was allowed.
+    const own = message.method === "notifications/subscriptions/acknowledged";
+    if (!own && !mayHear(this.principal.rights, this.#source.name, message.method)) return;
     const params = withSubscription(message.params === undefined ? undefined : message.slice(message.params), this.#id);
     const { params: at } = message;
     this.#reply.push(

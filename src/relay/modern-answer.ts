@@ -52,7 +52,10 @@ function answerError(dialogue: Dialogue, method: string, message: Message, conne
     if (urls.length > 0) return visitFirst(dialogue, urls);
   }
   const mine = connection.era === "legacy" ? toModernError(error) : error;
-  dialogue.finish((id) => message.withId(id, { ...span, text: mine }), statusOf(codeOf(mine)));
+  dialogue.finish(
+    (id) => message.withId(id, { ...span, text: mine }),
+    statusOf(codeOf(mine), method, connection.introduction.capabilities),
+  );
 }
 
 /** The call has not run: the client shows the pages, and calls again. */

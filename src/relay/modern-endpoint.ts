@@ -17,6 +17,9 @@ import type { Caller, Reply } from "./ends.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { Listening } from "./listening.ts";
 import type { Parking } from "./parking.ts";
+import type { ServerRights } from "../policy/rights.ts";
+import { answerNarrowed, listenNarrowed } from "./narrowed.ts";
+import type { Oversight, WatchedCall } from "./oversight.ts";
 import type { Switchboard } from "./switchboard.ts";
 
 export interface ModernDeps {
@@ -26,8 +29,18 @@ export interface ModernDeps {
   readonly clock: Clock;
   /** Whether a call of a tool is allowed, and what changes its list; the same as for legacy clients. */
   allows(message: Message, caller: Caller): boolean | Promise<boolean>;
-  listHooks(): ExchangeHooks | undefined;
+  listHooks(caller: Caller): ExchangeHooks | undefined;
+  rights(caller: Caller): ServerRights | undefined;
+  readonly oversight: Oversight | undefined;
 }
+
+/** Notifications that end here: the server is told by other means, or knows nothing of it. */
+const OWN_TO_THE_LINK = new Set([
+  "notifications/initialized",
+  "notifications/cancelled",
+  "notifications/progress",
+  "notifications/roots/list_changed",
+]);
 
 /** One request of a modern client. */
 export interface ModernRequest {
@@ -37,6 +50,8 @@ export interface ModernRequest {
   readonly reply: Reply;
   /** Called when the client has closed the stream before its answer. */
   onLeave(act: () => void): void;
+  /** Hears how a call ends, where calls are watched. */
+  watched?: WatchedCall | undefined;
 }
 
 /** A URL's stateless side (MCP 2026-07-28): nothing here depends on an earlier request but sealed states. */
@@ -52,6 +67,12 @@ export class ModernEndpoint {
     if (envelope.logLevel !== undefined && levelRank(envelope.logLevel) === -1) {
       return refuse(asked, ErrorCode.invalidParams, `unknown log level: ${envelope.logLevel.slice(0, 50)}`, 400);
     }
+    const watched = this.#deps.oversight?.admit(message, caller, reply);
+    if (watched === "refused") return;
+    asked.watched = watched;
+    const rights = this.#deps.rights(caller);
+    const answer = rights?.whole === false ? answerNarrowed(message, rights, true) : undefined;
+    if (answer !== undefined) return reply.finish(answer.text, answer.status);
     const { switchboard } = this.#deps;
     const known = switchboard.upstream.introduction;
     // The first call may come before the server has said what it is.
@@ -62,6 +83,7 @@ export class ModernEndpoint {
       ({ connection }) => this.#reached(asked, connection),
       (error: unknown) => {
         const { message: why, data } = switchboard.explain(error, caller);
+        watched?.ended("failed");
         reply.finish(errorText(message.id ?? "null", ErrorCode.internal, why, data), 503);
       },
     );
@@ -83,8 +105,20 @@ export class ModernEndpoint {
     );
   }
 
+  /**
+   * A notification of a client. Those about requests concern the link to it; what is left is for the server, in the
+   * words of its era.
+   */
+  notification(message: Message, caller: Caller): void {
+    const { method } = message;
+    // A call without an id is run by servers that only look at the method: it would be past every check.
+    if (method === undefined || !method.startsWith("notifications/") || OWN_TO_THE_LINK.has(method)) return;
+    this.#deps.switchboard.sendStateless(message, caller);
+  }
+
   /** Headers must say what the arguments say; which ones, is in the tool's schema (basic/transports). */
   async #checkHeaders({ message, caller }: ModernRequest, connection: Connection): Promise<string | undefined> {
+    if (caller.local !== undefined) return undefined;
     const { toolHeaders } = this.#deps.switchboard.upstream;
     const tool = message.stringParam("name") ?? "";
     const args = rawParam(message, "arguments");
@@ -108,7 +142,9 @@ export class ModernEndpoint {
       return refuse(asked, ErrorCode.methodNotFound, `Method not found: ${method}`, 404);
     }
     if (method === "subscriptions/listen") {
-      const listening = Listening.open(message, caller, reply, switchboard);
+      const rights = this.#deps.rights(caller);
+      const wish = rights?.whole === false ? listenNarrowed(message, rights) : message;
+      const listening = Listening.open(wish, caller, reply, switchboard);
       if (typeof listening === "string") return refuse(asked, ErrorCode.invalidParams, listening, 200);
       return asked.onLeave(() => listening.close());
     }
@@ -116,6 +152,7 @@ export class ModernEndpoint {
     const allowed = this.#deps.allows(message, caller);
     const decide = (yes: boolean): void => {
       if (yes) return this.#continue(asked, legacy);
+      asked.watched?.ended("denied");
       refuse(asked, ErrorCode.invalidParams, `Unknown tool: ${message.stringParam("name") ?? ""}`, 200);
     };
     if (typeof allowed === "boolean") decide(allowed);
@@ -145,6 +182,7 @@ export class ModernEndpoint {
       case "parked": {
         const { call } = state;
         asked.onLeave(() => call.left(reply));
+        asked.watched?.ended(undefined);
         return call.resume(message, reply, answersOf(message));
       }
     }
@@ -156,7 +194,13 @@ export class ModernEndpoint {
     const deps: DialogueDeps = { parking, clock, endpoint, authenticated: caller.principal.kind !== "anonymous" };
     const dialogue = new Dialogue(message, envelope, caller, reply, deps);
     asked.onLeave(() => dialogue.left(reply));
-    const hooks = message.method === "tools/list" ? this.#deps.listHooks() : undefined;
+    const { watched } = asked;
+    const hooks =
+      watched === undefined
+        ? message.method === "tools/list"
+          ? this.#deps.listHooks(caller)
+          : undefined
+        : { ended: (good: boolean) => watched.ended(good ? "ok" : "failed") };
     switchboard.relay({
       message,
       caller,
@@ -168,7 +212,8 @@ export class ModernEndpoint {
   }
 }
 
-function refuse({ message, reply }: ModernRequest, code: number, text: string, status: number): void {
+function refuse({ message, reply, watched }: ModernRequest, code: number, text: string, status: number): void {
+  watched?.ended("failed");
   reply.finish(errorText(message.id ?? "null", code, text), status);
 }
 

@@ -2,7 +2,7 @@ import type { ServerConfig } from "../config/config.ts";
 import { CARRIED } from "../protocol/capabilities.ts";
 import type { Declaration } from "../upstream/greeting.ts";
 import type { Need } from "../upstream/upstream.ts";
-import type { Caller } from "./ends.ts";
+import type { Caller, Local } from "./ends.ts";
 import type { Dialogue } from "./dialogue.ts";
 import type { Session } from "./session.ts";
 
@@ -60,8 +60,9 @@ export function ownerOf(
   caller: Caller,
   session: Session | undefined,
 ): { key: string; exclusive: boolean } {
+  const none = caller.local === undefined ? "" : `local ${caller.local.key}`;
   const mine =
-    session === undefined ? { key: "", exclusive: false } : { key: `session ${session.id}`, exclusive: true };
+    session === undefined ? { key: none, exclusive: false } : { key: `session ${session.id}`, exclusive: true };
   switch (server.isolation) {
     case "shared":
       return { key: "", exclusive: false };
@@ -81,17 +82,25 @@ export function sharedDeclaration(server: ServerConfig, identity: Identity): Dec
 
 /** The connection that one call of a modern client has for itself: its client's exact words. */
 export function leasedDeclaration(server: ServerConfig, dialogue: Dialogue, identity: Identity): Declaration {
-  const capabilities: Record<string, unknown> = { ...dialogue.capabilities };
-  if (server.target.kind === "stdio" && !server.roots) delete capabilities["roots"];
-  return { clientInfo: dialogue.envelope.clientInfo ?? identity, capabilities };
+  const { clientInfo } = dialogue.envelope;
+  return exactDeclaration(server, { clientInfo: clientInfo ?? identity, capabilities: dialogue.capabilities });
+}
+
+/** The connection of a stateless client that has the proxy for itself. */
+export function localDeclaration(server: ServerConfig, local: Local, identity: Identity): Declaration {
+  return exactDeclaration(server, { clientInfo: local.clientInfo ?? identity, capabilities: local.capabilities });
 }
 
 /** A connection of one session's own declares exactly what its client can do, but for the rule on roots. */
 export function ownDeclaration(server: ServerConfig, session: Session): Declaration {
-  const capabilities: Record<string, unknown> = { ...session.client.capabilities };
+  return exactDeclaration(server, { clientInfo: session.client.info, capabilities: session.client.capabilities });
+}
+
+function exactDeclaration(server: ServerConfig, declared: Declaration): Declaration {
+  if (server.target.kind !== "stdio" || server.roots) return declared;
   // Servers take roots as permission: a remote client must not open folders of this machine to a child by naming them.
-  if (server.target.kind === "stdio" && !server.roots) delete capabilities["roots"];
-  return { clientInfo: session.client.info, capabilities };
+  const { roots: _, ...capabilities } = declared.capabilities;
+  return { ...declared, capabilities };
 }
 
 function headerOf(caller: Caller, header: string): string | undefined {

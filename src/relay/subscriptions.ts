@@ -1,5 +1,8 @@
+import type { Principal } from "../policy/principal.ts";
+
 /** Who hears of changes: a session, or one listening client. */
 export interface Subscriber {
+  readonly principal: Principal;
   push(text: string): void;
 }
 

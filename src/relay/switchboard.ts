@@ -10,13 +10,15 @@ import type { Introduction } from "../upstream/greeting.ts";
 import { Upstream } from "../upstream/upstream.ts";
 import type { Need, UpstreamDeps, UpstreamListener } from "../upstream/upstream.ts";
 import { canonical } from "../protocol/eras/canonical.ts";
+import { legacyParams, withParams } from "../protocol/eras/envelope.ts";
 import type { Dialogue } from "./dialogue.ts";
-import type { Caller, Client, Reply } from "./ends.ts";
+import type { Principal } from "../policy/principal.ts";
+import type { Caller, Client, Local, Reply } from "./ends.ts";
 import { Exchange } from "./exchange.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { Line } from "./line.ts";
 import type { Description, LineOwner } from "./line.ts";
-import { carriedHeaders, leasedDeclaration, ownDeclaration, ownerOf, sharedNeed } from "./need.ts";
+import { carriedHeaders, leasedDeclaration, localDeclaration, ownDeclaration, ownerOf, sharedNeed } from "./need.ts";
 import type { Identity } from "./need.ts";
 import type { Session } from "./session.ts";
 
@@ -24,6 +26,12 @@ import type { Session } from "./session.ts";
 const BESIDE = "beside";
 /** How long a connection made for a user or a header's value is kept warm for the next session, or the next request. */
 const GRACE_MS = 60_000;
+
+/** For whom a connection is made that is not shared and not a session's. */
+interface Alone {
+  readonly leased: Dialogue | undefined;
+  readonly local: Local | undefined;
+}
 
 /** One request to be relayed, and where its answer goes. */
 export interface Call {
@@ -49,6 +57,8 @@ export class Switchboard implements UpstreamListener, LineOwner {
   /** The line each session used last: a header that changes moves it to another one. */
   readonly #latest = new WeakMap<Session, Line>();
   readonly #leases = new Set<string>();
+  /** The connection of the stateless client that has the proxy for itself: as long as there is no end to its input. */
+  #kept: string | undefined;
   #hasAsked = false;
   #inFlight = 0;
   #quiet: (() => void)[] = [];
@@ -70,6 +80,10 @@ export class Switchboard implements UpstreamListener, LineOwner {
 
   get config(): ServerConfig {
     return this.upstream.config;
+  }
+
+  get name(): string {
+    return this.upstream.config.name;
   }
 
   /** Requests of clients relayed so far. */
@@ -104,6 +118,18 @@ export class Switchboard implements UpstreamListener, LineOwner {
     // In the order of asking, so requests that follow do not overtake it. A failure is logged where it happens.
     this.upstream.acquire(line.need).then(
       (made) => made.send(text),
+      () => undefined,
+    );
+  }
+
+  /** Passes a stateless client's notification on. */
+  sendStateless(message: Message, caller: Caller): void {
+    this.reach(caller).then(
+      ({ connection }) => {
+        const params = message.params === undefined ? undefined : message.slice(message.params);
+        const plain = connection.era === "legacy" && params !== undefined;
+        connection.send(plain ? withParams(message, legacyParams(params)).text : message.text);
+      },
       () => undefined,
     );
   }
@@ -168,6 +194,16 @@ export class Switchboard implements UpstreamListener, LineOwner {
   /** Ends the streams of all modern clients that listen. */
   finishListening(): void {
     for (const line of this.#lines.values()) line.finishListening();
+  }
+
+  /** Ends the streams of modern clients that are not let in any more. */
+  dismissListening(which: (principal: Principal) => boolean): void {
+    for (const line of this.#lines.values()) line.finishListening(which);
+  }
+
+  /** Modern clients that listen are told to look at their lists again. */
+  rightsChanged(affected: (principal: Principal) => boolean): void {
+    for (const line of this.#lines.values()) line.rightsChanged(affected);
   }
 
   get differs(): boolean {
@@ -271,7 +307,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
 
   #releaseIdle(unusedSince: number): void {
     for (const line of this.#lines.values()) {
-      if (line.key !== "" && line.idle && line.lastUsed <= unusedSince) this.#release(line);
+      if (line.key !== "" && line.key !== this.#kept && line.idle && line.lastUsed <= unusedSince) this.#release(line);
     }
   }
 
@@ -319,8 +355,10 @@ export class Switchboard implements UpstreamListener, LineOwner {
       session?.join(this.#always);
       return this.#always;
     }
-    const leased = dialogue !== undefined && this.config.isolation === "session";
+    // A client that has the proxy for itself keeps one connection, and what its server remembers there.
+    const leased = dialogue !== undefined && caller.local === undefined && this.config.isolation === "session";
     const owner = leased ? { key: this.#leaseFor(dialogue), exclusive: false } : ownerOf(this.config, caller, session);
+    if (session === undefined && caller.local !== undefined) this.#kept = owner.key;
     const carried = this.#takesHeaders ? carriedHeaders(this.config, caller) : undefined;
     let key = carried === undefined ? owner.key : `${owner.key} ${carried.key}`;
     let line = this.#lines.get(key);
@@ -331,7 +369,10 @@ export class Switchboard implements UpstreamListener, LineOwner {
     if (line === undefined) {
       // A process that is only kept warm must not cost somebody else his place.
       if (this.upstream.atCapacity) this.#makeRoom();
-      line = this.#makeLine(key, owner.exclusive ? session : undefined, carried, leased ? dialogue : undefined);
+      line = this.#makeLine(key, owner.exclusive ? session : undefined, carried, {
+        leased: leased ? dialogue : undefined,
+        local: session === undefined && owner.key !== "" ? caller.local : undefined,
+      });
       this.#lines.set(key, line);
     }
     if (session !== undefined && !key.startsWith(BESIDE)) {
@@ -359,20 +400,21 @@ export class Switchboard implements UpstreamListener, LineOwner {
     key: string,
     exclusive: Session | undefined,
     carried: ReturnType<typeof carriedHeaders>,
-    leased: Dialogue | undefined,
+    alone: Alone,
   ): Line {
     const shared = sharedNeed(this.config, this.#identity);
     const need: Need = {
       key,
-      declaration: this.#declaration(exclusive, leased) ?? shared.declaration,
+      declaration: this.#declaration(exclusive, alone) ?? shared.declaration,
       env: carried?.env ?? shared.env,
       headers: carried?.headers ?? shared.headers,
     };
     return new Line(need, exclusive, this);
   }
 
-  #declaration(exclusive: Session | undefined, leased: Dialogue | undefined): Need["declaration"] | undefined {
+  #declaration(exclusive: Session | undefined, { leased, local }: Alone): Need["declaration"] | undefined {
     if (leased !== undefined) return leasedDeclaration(this.config, leased, this.#identity);
+    if (local !== undefined) return localDeclaration(this.config, local, this.#identity);
     return exclusive === undefined ? undefined : ownDeclaration(this.config, exclusive);
   }
 }

@@ -13,6 +13,8 @@ interface Owner {
   readonly session: string | undefined;
   readonly principal: string;
   readonly known: boolean;
+  /** The tool that was called. */
+  readonly tool: string | undefined;
 }
 
 /**
@@ -23,9 +25,9 @@ export class Tasks {
   readonly #owners = new Map<string, Owner>();
 
   /** A server has made a task of a request. */
-  created(task: string, caller: Caller, session: Session | undefined): void {
+  created(task: string, caller: Caller, session: Session | undefined, tool?: string): void {
     this.#owners.delete(task);
-    this.#owners.set(task, ownerOf(caller, session));
+    this.#owners.set(task, ownerOf(caller, session, tool));
     if (this.#owners.size <= MAX_TASKS) return;
     for (const oldest of this.#owners.keys()) {
       this.#owners.delete(oldest);
@@ -33,10 +35,14 @@ export class Tasks {
     }
   }
 
-  /** Whether a task is this caller's: made in its session, or by the same user in another one. */
-  belongs(task: string, caller: Caller, session: Session | undefined): boolean {
+  /**
+   * Whether a task is this caller's: made in its session, or by the same user in another one.
+   * @param may whether he may use a tool now; what it does is taken away from him together with it
+   */
+  belongs(task: string, caller: Caller, session: Session | undefined, may?: (tool: string) => boolean): boolean {
     const owner = this.#owners.get(task);
     if (owner === undefined || owner.principal !== caller.principal.id) return false;
+    if (may !== undefined && (owner.tool === undefined || !may(owner.tool))) return false;
     // Everybody without a credential has the same name: of those only the session tells one from another.
     return owner.known || owner.session === session?.id;
   }
@@ -50,13 +56,13 @@ export class Tasks {
   }
 
   /** An answer to `tasks/list` without what is not the caller's. */
-  only(text: string, caller: Caller, session: Session | undefined): string {
+  only(text: string, caller: Caller, session: Session | undefined, may?: (tool: string) => boolean): string {
     const list = find(text, skipSpace(text, 0), "result", "tasks");
     if (list === undefined) return text;
     const kept = filterArray(text, list.start, (element) => {
       const span = find(text, element.start, "taskId");
       const task = span === undefined ? undefined : stringAt(text, span);
-      return task !== undefined && this.belongs(task, caller, session);
+      return task !== undefined && this.belongs(task, caller, session, may);
     });
     return kept === undefined ? text : splice(text, [{ start: list.start, end: list.end, text: kept }]);
   }
@@ -78,6 +84,6 @@ export function relatedTask(message: Message): string | undefined {
   return span === undefined ? undefined : stringAt(message.text, span);
 }
 
-function ownerOf({ principal }: Caller, session: Session | undefined): Owner {
-  return { session: session?.id, principal: principal.id, known: principal.kind !== "anonymous" };
+function ownerOf({ principal }: Caller, session: Session | undefined, tool: string | undefined): Owner {
+  return { session: session?.id, principal: principal.id, known: principal.kind !== "anonymous", tool };
 }

@@ -32,7 +32,11 @@ export interface Pending {
 export interface ConnectionListener {
   /** A notification or request that names no open request. */
   outside(message: Message): void;
+  /** The server says that one of its lists is another now. @param method of the notification */
+  listChanged?(method: string): void;
   closed(fault: Fault | undefined): void;
+  /** The server has forgotten the session of this connection. */
+  lost?(): void;
   noise(line: string, from: "stderr" | "stdout"): void;
 }
 
@@ -226,6 +230,8 @@ export class Connection {
       entry.deadline = this.#deadline();
       return entry.pending.related(message);
     }
+    // Wherever it comes: on a call's stream, a subscription's, or outside of all.
+    if (message.method?.endsWith("/list_changed") === true) this.#listener?.listChanged?.(message.method);
     const entry = via === undefined ? this.#subscribed(message) : this.#entries.get(via);
     if (entry === undefined) this.#listener?.outside(message);
     else entry.pending.related(message);
@@ -265,9 +271,16 @@ export class Connection {
       message: (text, via) => this.#message(text, via),
       failed: (id, fault) => this.#failed(id, fault),
       parked: (id) => this.#entries.get(id)?.pending.parked?.(),
+      doubted: () => void this.#check(),
       closed: (fault) => this.#ended(fault),
       noise: (line, from) => this.#listener?.noise(line, from),
     };
+  }
+
+  /** Asks the server for a sign, so that a client that only listens hears again when its session has to be made anew. */
+  async #check(): Promise<void> {
+    const fault = await this.call("ping").catch((error: unknown) => error);
+    if (fault instanceof Fault && fault.code === "upstream.session_lost") this.#listener?.lost?.();
   }
 
   #start(id: number, text: string, pending: Pending, headers?: Readonly<Record<string, string>>): void {

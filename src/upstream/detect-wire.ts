@@ -90,6 +90,7 @@ export class DetectWire implements Wire {
         }
       },
       parked: (id) => this.#listener?.parked?.(id),
+      doubted: () => this.#listener?.doubted?.(),
       closed: (fault) => {
         if (!this.#switching) this.#listener?.closed(fault);
       },

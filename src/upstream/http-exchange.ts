@@ -1,6 +1,6 @@
 import type { Clock } from "../telemetry/clock.ts";
 import { Backoff } from "./backoff.ts";
-import type { Fault } from "./fault.ts";
+import { Fault } from "./fault.ts";
 import { discard, readStart, readText } from "./http-body.ts";
 import {
   answerIn,
@@ -13,6 +13,7 @@ import {
 } from "./http-fault.ts";
 import type { HttpLink } from "./http-link.ts";
 import { messagesIn, responseId } from "./line-answer.ts";
+import { skippedLine } from "./line-noise.ts";
 import { readEvents, retryPause } from "./sse-events.ts";
 
 export interface ExchangeDeps {
@@ -37,6 +38,11 @@ const LINGER_MS = 1000;
 const RETRY_MS = 1000;
 /** Attempts in a row that brought nothing, before a stream is given up. */
 const MAX_FAILURES = 5;
+/** A server that nobody can reach for so long is gone, and the answer with it; who waits shall know soon. */
+const GONE_MS = 1_500;
+const GONE_RETRY_MS = 500;
+/** How a notification or a request of a server begins. */
+const NO_ANSWER = /^\s*\{\s*(?:"(?:jsonrpc|id)"\s*:\s*(?:"[^"\\]*"|\d+)\s*,\s*){0,2}"method"/;
 
 /** One request over Streamable HTTP and whatever comes back on its stream, resumed where the server can do that. */
 export class HttpExchange {
@@ -49,6 +55,8 @@ export class HttpExchange {
   #finished = false;
   #cancelLinger: (() => void) | undefined;
   #lastEventId = "";
+  /** A message on its stream was too long, perhaps the answer. */
+  #skipped = false;
   #retryMs: number | undefined;
 
   constructor(id: number, deps: ExchangeDeps) {
@@ -66,6 +74,11 @@ export class HttpExchange {
     if (this.#settled) return;
     this.#settled = true;
     if (!this.#finished) this.#cancelLinger = this.#deps.clock.after(LINGER_MS, () => this.#abort.abort());
+  }
+
+  /** Its answer came, and was longer than is accepted. */
+  tooLarge(): void {
+    this.#fail(tooLargeFault(this.#deps.maxMessageBytes));
   }
 
   /** Nobody waits any more; nothing is reported from now on. */
@@ -102,7 +115,7 @@ export class HttpExchange {
     if (response.status === 202 || response.status === 204) return discard(response);
     const { maxMessageBytes } = this.#deps;
     const body = await readText(response, maxMessageBytes);
-    if (body === undefined) return this.#fail(tooLargeFault(maxMessageBytes));
+    if (body === undefined) return this.tooLarge();
     this.#finished = true;
     const messages = messagesIn(body);
     for (const message of messages) this.#deliver(message);
@@ -122,16 +135,24 @@ export class HttpExchange {
 
   /** Reads the stream, and those that take it up, until the answer is there. */
   async #follow(first: Response): Promise<void> {
-    let stream: Response | undefined = first;
+    let stream: Response | "gone" | undefined = first;
+    let goneSince = Number.POSITIVE_INFINITY;
     for (let failures = 0; failures <= MAX_FAILURES; failures++) {
-      if (stream !== undefined) {
+      if (stream === "gone") {
+        const now = this.#deps.clock.now();
+        goneSince = Math.min(goneSince, now);
+        if (now - goneSince >= GONE_MS) break;
+      } else goneSince = Number.POSITIVE_INFINITY;
+      if (stream instanceof Response) {
         failures = 0;
-        const end = await this.#events(stream);
+        await this.#events(stream);
         if (this.#settled) return;
-        if (end === "too large") return this.#fail(tooLargeFault(this.#deps.maxMessageBytes));
+        // Taken up, it could bring the same answer again.
+        if (this.#skipped) return this.tooLarge();
       }
       if (this.#lastEventId === "") break;
-      const pause = failures === 0 ? (this.#retryMs ?? RETRY_MS) : this.#backoff.next(0);
+      const pause =
+        stream === "gone" ? GONE_RETRY_MS : failures === 0 ? (this.#retryMs ?? RETRY_MS) : this.#backoff.next(0);
       await new Promise<void>((resolve) => this.#deps.clock.after(pause, resolve));
       if (this.#settled) return;
       const again = await this.#resume();
@@ -141,14 +162,14 @@ export class HttpExchange {
     this.#fail(networkFault(new Error("the stream ended before the answer")));
   }
 
-  /** @returns undefined when it is worth another attempt */
-  async #resume(): Promise<Response | "refused" | undefined> {
+  /** @returns undefined when it is worth another attempt, `gone` when nobody was there to be asked */
+  async #resume(): Promise<Response | "refused" | "gone" | undefined> {
     const { link } = this.#deps;
     const session = link.session;
     const headers = { "last-event-id": this.#lastEventId };
     const { signal } = this.#abort;
-    const response = await link.call({ method: "GET", accept: EVENT_STREAM, signal, headers }).catch(() => undefined);
-    if (response === undefined) return undefined;
+    const response = await link.call({ method: "GET", accept: EVENT_STREAM, signal, headers }).catch(networkFault);
+    if (response instanceof Fault) return response.notRun ? "gone" : undefined;
     if (response.ok && isEventStream(response)) return response;
     const { text } = await readStart(response, REFUSAL_BYTES);
     if (response.status >= 500 || response.status === 429) return undefined;
@@ -157,9 +178,10 @@ export class HttpExchange {
     return "refused";
   }
 
-  #events(stream: Response): Promise<"ended" | "too large"> {
-    if (stream.body === null) return Promise.resolve("ended");
-    return readEvents(stream.body, this.#deps.maxMessageBytes, {
+  #events(stream: Response): Promise<void> {
+    const { maxMessageBytes } = this.#deps;
+    if (stream.body === null) return Promise.resolve();
+    return readEvents(stream.body, maxMessageBytes, {
       message: (data) => {
         const messages = messagesIn(data);
         if (messages.length === 0) this.#deps.noise(data);
@@ -168,6 +190,12 @@ export class HttpExchange {
       prime: () => {
         if (!this.#settled) this.#deps.parked();
       },
+      oversized: (head) => {
+        this.#skipped = true;
+        // An answer on this stream is the answer, and it need not be waited for.
+        if (!NO_ANSWER.test(head)) this.tooLarge();
+      },
+      skipped: (head, _tail, chars) => this.#deps.noise(skippedLine(chars, maxMessageBytes, head)),
       id: (id) => (this.#lastEventId = id),
       retry: (ms) => (this.#retryMs = retryPause(ms)),
     });

@@ -4,6 +4,7 @@ import { discard } from "./http-body.ts";
 import { isEventStream } from "./http-exchange.ts";
 import type { HttpLink } from "./http-link.ts";
 import { messagesIn } from "./line-answer.ts";
+import { skippedLine } from "./line-noise.ts";
 import { readEvents, retryPause } from "./sse-events.ts";
 
 export interface ListenerDeps {
@@ -12,7 +13,11 @@ export interface ListenerDeps {
   readonly random: () => number;
   readonly maxMessageBytes: number;
   readonly message: (text: string) => void;
+  /** A message that was too long; how it began and ended. */
+  readonly oversized: (head: string, tail: string) => void;
   readonly noise: (line: string) => void;
+  /** The server refuses the stream that it gave before. */
+  readonly lost: () => void;
 }
 
 const EVENT_STREAM = "text/event-stream";
@@ -46,6 +51,7 @@ export class HttpListener {
     const { clock, link, maxMessageBytes } = this.#deps;
     const backoff = new Backoff(this.#deps.random);
     let lastEventId = "";
+    let opened = false;
     let retryMs: number | undefined;
     while (!signal.aborted) {
       const since = clock.now();
@@ -54,24 +60,32 @@ export class HttpListener {
       if (signal.aborted) return;
       let heard = false;
       if (response?.body && response.ok && isEventStream(response)) {
-        const end = await readEvents(response.body, maxMessageBytes, {
+        opened = true;
+        await readEvents(response.body, maxMessageBytes, {
           message: (data) => {
             heard = true;
             if (!signal.aborted) this.#deliver(data);
           },
+          oversized: () => (heard = true),
+          skipped: (head, tail, chars) => {
+            this.#deps.oversized(head, tail);
+            this.#deps.noise(skippedLine(chars, maxMessageBytes, head));
+          },
           id: (id) => (lastEventId = id),
           retry: (ms) => (retryMs = retryPause(ms)),
         });
-        if (end === "too large") {
-          // Taken up where it was left, it would bring the same message again.
-          lastEventId = "";
-          this.#deps.noise(`skipped a message of more than ${maxMessageBytes} bytes`);
-        }
       } else if (response !== undefined) {
         discard(response);
-        // 405 says that there is no such stream; other refusals will not change by asking again.
-        if (response.status !== 405) this.#deps.noise(`no stream of notifications: HTTP ${response.status}`);
-        if (response.status < 500 && response.status !== 429) return;
+        const again = response.status >= 500 || response.status === 429;
+        // A server may know the session, and not the event any more.
+        if (!again && lastEventId === "") {
+          // It had this stream before, so it is the session that it does not know: it was started anew, perhaps.
+          if (opened) return this.#deps.lost();
+          // 405 says that there is no such stream; other refusals will not change by asking again.
+          if (response.status !== 405) this.#deps.noise(`no stream of notifications: HTTP ${response.status}`);
+          return;
+        }
+        if (!again) lastEventId = "";
       }
       if (signal.aborted) return;
       const wished = response?.ok === true ? retryMs : undefined;

@@ -7,7 +7,7 @@ import { networkFault, statusFault } from "./http-fault.ts";
 import { HttpLink } from "./http-link.ts";
 import type { Fetch } from "./http-link.ts";
 import { HttpListener } from "./http-listener.ts";
-import { responseId } from "./line-answer.ts";
+import { answeredId, responseId } from "./line-answer.ts";
 import { NoiseGate } from "./line-noise.ts";
 import type { RequestOptions, Wire, WireListener } from "./wire.ts";
 
@@ -78,7 +78,9 @@ export class HttpWire implements Wire {
       random: this.#random,
       maxMessageBytes,
       message: (text) => this.#outside(text),
+      oversized: (head, tail) => this.#exchanges.get(answeredId(head, tail) ?? -1)?.tooLarge(),
       noise: (line) => noise.line(line),
+      lost: () => listener.doubted?.(),
     });
     return Promise.resolve();
   }

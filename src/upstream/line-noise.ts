@@ -85,3 +85,8 @@ export class NoiseGate {
     this.#report(`... ${dropped} lines dropped`);
   }
 }
+
+/** What the log says of a message that was too long. */
+export function skippedLine(size: number, limit: number, head: string): string {
+  return `skipped a line of ${size} bytes, more than ${limit}: ${head.slice(0, 80)} ...`;
+}

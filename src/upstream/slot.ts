@@ -35,6 +35,7 @@ export class Slot {
   /** Whether the last attempt came up: then the next one is worth waiting for. */
   #wasReady = false;
   #everReady = false;
+  #restoring = false;
   #cancelRetry: (() => void) | undefined;
 
   constructor(events: SlotEvents, clock: Clock, backoff: Backoff, lasting: boolean) {
@@ -91,6 +92,12 @@ export class Slot {
     return this.#wait(waitMs);
   }
 
+  /** As `replace`, and not given up before there is another: somebody waits to hear what the server says by itself. */
+  restore(connection: Connection): void {
+    if (this.#connection === connection && this.#state === "ready") this.#restoring = true;
+    this.replace(connection);
+  }
+
   /** Gives up a connection that turned out to be of no use (an ended session upstream) and makes another. */
   replace(connection: Connection): void {
     if (this.#connection !== connection || this.#state !== "ready") return;
@@ -124,6 +131,7 @@ export class Slot {
   #opened(connection: Connection): void {
     if (this.#connection !== connection || this.#state !== "connecting") return;
     const again = this.#everReady;
+    this.#restoring = false;
     this.#everReady = true;
     this.#state = "ready";
     this.#fault = undefined;
@@ -162,7 +170,7 @@ export class Slot {
       for (const waiter of this.#waiters) waiter.reject(fault);
       this.#waiters.clear();
     }
-    if (this.#lasting || this.#waiters.size > 0) this.#planRetry();
+    if (this.#lasting || this.#restoring || this.#waiters.size > 0) this.#planRetry();
     this.#events.failed(fault, delay);
   }
 

@@ -4,8 +4,8 @@ import { isEventStream } from "./http-exchange.ts";
 import { networkFault, protocolFault, sessionFault, sessionLost, statusFault, tooLargeFault } from "./http-fault.ts";
 import { HttpLink } from "./http-link.ts";
 import type { HttpWireOptions } from "./http-wire.ts";
-import { messagesIn } from "./line-answer.ts";
-import { NoiseGate } from "./line-noise.ts";
+import { answeredId, messagesIn } from "./line-answer.ts";
+import { NoiseGate, skippedLine } from "./line-noise.ts";
 import { readEvents } from "./sse-events.ts";
 import type { RequestOptions, Wire, WireListener } from "./wire.ts";
 
@@ -124,7 +124,8 @@ export class SseWire implements Wire {
 
   async #read(stream: ReadableStream<Uint8Array>, named: PromiseWithResolvers<void>): Promise<void> {
     const { maxMessageBytes } = this.#options;
-    const end = await readEvents(stream, maxMessageBytes, {
+    let told = false;
+    await readEvents(stream, maxMessageBytes, {
       message: (data) => this.#deliver(data),
       other: (type, data) => {
         if (type !== "endpoint" || this.#endpoint !== undefined) return;
@@ -135,17 +136,27 @@ export class SseWire implements Wire {
           named.reject(error);
         }
       },
+      oversized: (head) => {
+        told = this.#tooLarge(answeredId(head, ""));
+      },
+      skipped: (head, tail, chars) => {
+        if (!told) this.#tooLarge(answeredId(head, tail));
+        this.#noise?.line(skippedLine(chars, maxMessageBytes, head));
+      },
       id: () => {},
       retry: () => {},
     });
     if (this.#closing !== undefined) return;
-    const fault =
-      end === "too large"
-        ? tooLargeFault(maxMessageBytes)
-        : networkFault(new Error("the server ended its event stream"));
+    const fault = networkFault(new Error("the server ended its event stream"));
     const opened = this.#endpoint !== undefined;
     named.reject(fault);
     if (opened) this.#end(fault);
+  }
+
+  /** @returns whether it is known whose answer was too long */
+  #tooLarge(id: number | undefined): boolean {
+    if (id !== undefined) this.#listener?.failed(id, tooLargeFault(this.#options.maxMessageBytes));
+    return id !== undefined;
   }
 
   #deliver(data: string): void {

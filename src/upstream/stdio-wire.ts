@@ -5,7 +5,7 @@ import { Fault } from "./fault.ts";
 import { LineReader } from "./line-reader.ts";
 import { answeredId, messagesIn } from "./line-answer.ts";
 import { StdinQueue } from "./stdio-input.ts";
-import { NoiseGate } from "./line-noise.ts";
+import { NoiseGate, skippedLine } from "./line-noise.ts";
 import type { Wire, WireListener } from "./wire.ts";
 
 export interface StdioWireOptions extends ChildOptions {
@@ -142,7 +142,7 @@ export class StdioWire implements Wire {
       },
       skipped: (head, tail, bytes) => {
         tell(head, tail);
-        this.#stdout?.line(`skipped a line of ${bytes} bytes, more than ${maxBytes}: ${head.slice(0, 80)} ...`);
+        this.#stdout?.line(skippedLine(bytes, maxBytes, head));
       },
     });
   }

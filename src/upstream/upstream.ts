@@ -111,7 +111,6 @@ export class Upstream {
       this.#deps.onFault?.(this.config, invalid);
       return;
     }
-    this.#stopSweep = this.#deps.clock.every(1_000, () => this.#sweep());
     this.#slot(this.#shared).start();
   }
 
@@ -177,6 +176,8 @@ export class Upstream {
   }
 
   #slot(need: Need): Slot {
+    // Where one client is served, nobody starts the shared one.
+    this.#stopSweep ??= this.#deps.clock.every(1_000, () => this.#sweep());
     let slot = this.#slots.get(need.key);
     if (slot === undefined) {
       slot = this.#makeSlot(need);
@@ -198,10 +199,14 @@ export class Upstream {
           });
           const relay = this.#listener.attach(connection, need.key);
           const opened = connection.open(need.declaration, {
-            outside: (message) => {
-              if (message.method === "notifications/tools/list_changed") this.toolHeaders.forget();
-              if (shared && message.method?.endsWith("/list_changed") === true) this.#refresh(connection);
-              relay.outside(message);
+            outside: (message) => relay.outside(message),
+            listChanged: (method) => {
+              if (method === "notifications/tools/list_changed") this.toolHeaders.forget();
+              if (shared) this.#refresh(connection);
+            },
+            lost: () => {
+              log.debug({ server }, "the server has forgotten the session; it is opened anew");
+              this.#slots.get(need.key)?.restore(connection);
             },
             closed: (fault) => {
               ended(fault);

@@ -56,6 +56,8 @@ export interface WireListener {
   failed(id: number, fault: Fault): void;
   /** The server lets the stream of a request go, or is about to: its answer will be fetched later. Only HTTP has that. */
   parked?(id: number): void;
+  /** It seems that the server has forgotten our session; the next request would tell. Only HTTP has that. */
+  doubted?(): void;
   /** The link is gone. Called exactly once, also after `close()` (then without a fault). */
   closed(fault: Fault | undefined): void;
   /** A line a child wrote to stderr, control characters escaped; or garbage it wrote to stdout. */

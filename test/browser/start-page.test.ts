@@ -212,7 +212,7 @@ describe.skipIf(CHROMIUM === undefined)("the start page in a browser (needs chro
       await enter(page);
       for (const each of await page.locator("details.tools summary").all()) await each.click();
       // WCAG 2.2, 1.4.3: 4.5 to 1 for text of this size.
-      const poor = (await page.evaluate(CONTRAST)) as string[];
+      const poor = await page.evaluate<string[]>(CONTRAST);
       expect(poor).toEqual([]);
     });
   }

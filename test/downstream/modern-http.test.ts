@@ -126,6 +126,24 @@ overBoth(
       expect(await inbox.status()).toBe(200);
     });
 
+    test("a method that the server offers is there, whatever it answers; one that it does not know is not: 404", async () => {
+      for (const [method, name, status] of [
+        ["tools/call", "missing", 200],
+        ["vendor/own", undefined, 404],
+      ] as const) {
+        const inbox = client().request(
+          method,
+          name === undefined ? "" : `"name":"${name}"`,
+          name === undefined ? {} : { "mcp-name": name },
+        );
+        const { server } = subject();
+        const asked = await (name === undefined ? server.request(method) : server.call(name));
+        asked.error('{"code":-32601,"message":"Method not found"}');
+        expect((await inbox.answer()).message.error?.code).toBe(-32601);
+        expect(await inbox.status()).toBe(status);
+      }
+    });
+
     test("closing the stream cancels; nothing is said of it", async () => {
       const called = client().call("slow");
       const call = await subject().server.call("slow");

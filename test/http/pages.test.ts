@@ -119,8 +119,26 @@ describe("where some servers are protected", () => {
       expect(text).not.toContain("shut");
     }
   });
-  test("nothing is served outside the prefix, and the answer does not name it", async () => {
-    for (const path of ["/health", "/status", "/livez", "/"]) {
+  test("/health answers outside the prefix too, and tells it only to who has a credential", async () => {
+    const bare = await page(proxy, "/health");
+    expect(bare.json).toMatchObject({ status: "healthy", path_prefix: null });
+    expect(JSON.stringify(bare.json)).not.toContain("px");
+    const mine = await page(proxy, "/health", { Authorization: `Bearer ${TOKEN}` });
+    expect(mine.json["path_prefix"]).toBe("/px");
+    const away = await page(proxy, "/health", { "X-Forwarded-For": "203.0.113.9" });
+    expect(away.json).toEqual({
+      status: "healthy",
+      service: "mcp-proxy",
+      version: expect.any(String),
+      path_prefix: null,
+    });
+  });
+  test("who forgets the prefix is told nothing, and the log names the right URL", async () => {
+    expect((await page(proxy, "/shut/mcp")).text).not.toContain("px");
+    await proxy.logged((line) => String(line["msg"]).includes("with the path prefix it is /px/shut/mcp"));
+  });
+  test("nothing else is served outside the prefix, and the answer does not name it", async () => {
+    for (const path of ["/status", "/livez", "/"]) {
       const { status, text } = await page(proxy, path);
       expect([path, status]).toEqual([path, 404]);
       expect(text).not.toContain("px");

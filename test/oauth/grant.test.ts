@@ -1,3 +1,4 @@
+import { Accounts } from "../../src/auth/accounts.ts";
 import { describe, expect, test } from "bun:test";
 import type { UserConfig } from "../../src/config/config.ts";
 import { codeUse, expiryOf, prune, refreshUse } from "../../src/oauth/grant.ts";
@@ -114,13 +115,15 @@ test("30: an unknown user costs as much as a known one", async () => {
     email: undefined,
     limits: undefined,
   });
-  const users = new Users(
+  const accounts = new Accounts();
+  accounts.replace(
     new Map([
       ["alice", user(hashSync("secret", 9))],
       ["plain", user("text")],
     ]),
-    [new Uint8Array(32)],
+    undefined,
   );
+  const users = new Users(accounts, [new Uint8Array(32)]);
   const time = async (name: string): Promise<number> => {
     const start = performance.now();
     for (let i = 0; i < 4; i++) expect(await users.check(name, "wrong")).toBeFalse();

@@ -113,6 +113,31 @@ describe("the life of an HTTP server", () => {
     await raw.end();
   });
 
+  for (const name of ["shared", "own"] as const) {
+    test(`a client that only listens hears again from a server that was started anew (${name})`, async () => {
+      const [server, end] = name === "shared" ? [servers.shared, shared] : [servers.own, own];
+      const raw = await RawClient.open(url(name));
+      const stream = await raw.listen();
+      await raw.request("resources/subscribe", '{"uri":"a://listened"}').answer();
+      const before = server.count("initialize");
+      const old = server.peers.length;
+      end.restart();
+      await stream.method("notifications/tools/list_changed");
+      await server.first(
+        ({ peer, message }) =>
+          server.peers.indexOf(peer) >= old &&
+          message.method === "resources/subscribe" &&
+          message.params?.["uri"] === "a://listened",
+      );
+      server.peers
+        .at(-1)
+        ?.say('{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a://listened"}}');
+      await stream.method("notifications/resources/updated");
+      expect(server.count("initialize")).toBeGreaterThan(before);
+      await raw.end();
+    });
+  }
+
   test("a call that was running when the session was lost is not repeated", async () => {
     const server = servers.shared;
     const raw = await RawClient.open(url("shared"));

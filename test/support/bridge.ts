@@ -7,6 +7,15 @@ const MAIN = join(import.meta.dir, "../../src/main.ts");
 /** The command line that starts the program of the project. */
 export const PROGRAM: readonly string[] = [process.execPath, MAIN];
 
+/** One message on standard output. */
+export interface Spoken {
+  readonly id?: unknown;
+  readonly method?: string;
+  readonly params?: Readonly<Record<string, unknown>>;
+  readonly result?: Readonly<Record<string, unknown>>;
+  readonly error?: { readonly code: number; readonly message: string; readonly data?: unknown };
+}
+
 /** A run of the program with arguments of its own, as a client or a shell starts it. */
 export interface Run extends AsyncDisposable {
   readonly process: Bun.Subprocess<"pipe", "pipe", "pipe">;
@@ -16,6 +25,8 @@ export interface Run extends AsyncDisposable {
   readonly err: () => string;
   /** Resolves with the first match in what it has said or will say, on either; throws when it ends without. */
   said(pattern: RegExp): Promise<RegExpMatchArray>;
+  /** Resolves with the first message on standard output that fits, past or future; throws when it ends without. */
+  message(fits: (message: Spoken) => boolean): Promise<Spoken>;
   /** Writes lines, one message each. */
   write(...lines: string[]): void;
   /** Closes its input and waits for its end. */
@@ -51,25 +62,37 @@ export function start(args: readonly string[], options: RunOptions = {}): Run {
     collect(child.stdout, (text) => (out += text)),
     collect(child.stderr, (text) => (err += text)),
   ]);
-  const said = (pattern: RegExp): Promise<RegExpMatchArray> => {
-    const { promise, resolve, reject } = Promise.withResolvers<RegExpMatchArray>();
+  const until = <T>(what: string, find: () => T | null | undefined): Promise<T> => {
+    const { promise, resolve, reject } = Promise.withResolvers<T>();
     const look = (): void => {
-      const match = pattern.exec(out) ?? pattern.exec(err);
-      if (match === null) return;
+      const found = find();
+      if (found === null || found === undefined) return;
       waiting.delete(look);
-      resolve(match);
+      resolve(found);
     };
     waiting.add(look);
     look();
-    void read.then(() => reject(new Error(`it ended without saying ${String(pattern)}:\n${out}\n${err}`)));
+    void read.then(() => reject(new Error(`it ended without ${what}:\n${out}\n${err}`)));
     return promise;
   };
+  const said = (pattern: RegExp): Promise<RegExpMatchArray> =>
+    until(`saying ${String(pattern)}`, () => pattern.exec(out) ?? pattern.exec(err));
+  const message = (fits: (message: Spoken) => boolean): Promise<Spoken> =>
+    until(`a message for which ${fits.toString()}`, () =>
+      out
+        .slice(0, out.lastIndexOf("\n") + 1)
+        .split("\n")
+        .filter((line) => line !== "")
+        .map((line) => JSON.parse(line) as Spoken)
+        .find(fits),
+    );
   return {
     process: child,
     home,
     out: () => out,
     err: () => err,
     said,
+    message,
     write: (...lines) => {
       for (const line of lines) void child.stdin.write(`${line}\n`);
       void child.stdin.flush();

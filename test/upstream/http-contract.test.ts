@@ -1,7 +1,7 @@
 import { HttpWire } from "../../src/upstream/http-wire.ts";
 import { systemClock } from "../../src/telemetry/clock.ts";
 import { WireHttpServer } from "../fixtures/wire-http-server.ts";
-import { wireContract } from "./wire-contract.ts";
+import { LIMIT_OF_WIRES, wireContract } from "./wire-contract.ts";
 
 wireContract("http", () => {
   const server = new WireHttpServer();
@@ -9,7 +9,7 @@ wireContract("http", () => {
     url: server.url,
     headers: {},
     rejectUnauthorized: true,
-    maxMessageBytes: 16 * 1024 * 1024,
+    maxMessageBytes: LIMIT_OF_WIRES,
     clock: systemClock,
   });
   return { wire, dispose: () => server.stop() };

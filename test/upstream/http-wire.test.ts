@@ -341,6 +341,24 @@ describe("http wire", () => {
     });
   });
 
+  test("a notification that is too large costs itself, on the stream of a call and outside", async () => {
+    const large = `data: {"jsonrpc":"2.0","method":"n","params":"${"x".repeat(100_000)}"}\n\n`;
+    const [wire, seen] = await against(
+      ({ method, body }) => {
+        if (method === "GET") return events(large, `data: ${answer(5)}\n\n`);
+        return body.includes('"id":5') ? new Response(null, { status: 202 }) : events(large, `data: ${answer(1)}\n\n`);
+      },
+      { maxMessageBytes: 4096 },
+    );
+    ask(wire, 1);
+    await seen.answer(1);
+    ask(wire, 5);
+    wire.listen(true);
+    await seen.answer(5);
+    expect(seen.all("failed")).toEqual([]);
+    expect(seen.all("noise")).toHaveLength(2);
+  });
+
   describe("redirects", () => {
     test("do not take credentials to another server", async () => {
       const other = serve();
@@ -386,6 +404,27 @@ describe("http wire", () => {
       expect(lasts).toEqual(["a", "b1", "b2", "b3", "b4", "b5", "b6", "b7"]);
       expect(seen.all("message").every(({ via }) => via === 1)).toBe(true);
       expect(seen.all("message")).toHaveLength(8);
+    });
+
+    test("of a server that is gone fail the request soon, those of one that comes back do not", async () => {
+      const primed: Only = ({ method }) => (method === "POST" ? events("id: a\ndata:\n\n") : undefined);
+      const [wire, seen, server] = await against(primed);
+      ask(wire, 1);
+      await until("it is asked", () => server.seen.length === 1);
+      const since = performance.now();
+      await server.stop();
+      expect((await seen.first("failed")).fault.code).toBe("upstream.unreachable");
+      expect(performance.now() - since).toBeLessThan(6_000);
+
+      const brief = serve(primed);
+      const [other, heard] = await connect(brief.url);
+      ask(other, 1);
+      await until("it is asked", () => brief.seen.length === 1);
+      const at = Number(new URL(brief.url).port);
+      await brief.stop();
+      const again = Bun.serve({ hostname: "127.0.0.1", port: at, fetch: () => events(`data: ${answer(1)}\n\n`) });
+      await heard.answer(1);
+      await again.stop(true);
     });
 
     test("that the server does not know any more fail the request", async () => {

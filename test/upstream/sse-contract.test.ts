@@ -2,9 +2,9 @@ import { DetectWire } from "../../src/upstream/detect-wire.ts";
 import { SseWire } from "../../src/upstream/sse-wire.ts";
 import { systemClock } from "../../src/telemetry/clock.ts";
 import { WireSseServer } from "../fixtures/wire-sse-server.ts";
-import { wireContract } from "./wire-contract.ts";
+import { LIMIT_OF_WIRES, wireContract } from "./wire-contract.ts";
 
-const OPTIONS = { headers: {}, rejectUnauthorized: true, maxMessageBytes: 16 * 1024 * 1024, clock: systemClock };
+const OPTIONS = { headers: {}, rejectUnauthorized: true, maxMessageBytes: LIMIT_OF_WIRES, clock: systemClock };
 
 wireContract("sse", () => {
   const server = new WireSseServer();

@@ -149,13 +149,19 @@ describe("a server that", () => {
     expect(seen.all("noise").map(({ line }) => line)).toContain("hello");
   });
 
-  test("says more at once than is allowed is cut off, with the reason", async () => {
+  test("says more at once than is allowed loses that message alone, and the log says so", async () => {
     const server = serve();
     const seen = new Recorder();
     const wire = wireTo(server.url);
     await wire.open(seen);
-    ask(wire, 1, "big", String(128 * 1024));
-    expect((await seen.first("closed")).fault?.code).toBe("upstream.too_large");
+    server.say(`data: {"method":"notifications/x","params":"${"x".repeat(128 * 1024)}"}\n\n`);
+    expect((await seen.first("noise")).line).toContain('more than 65536: {"method":"notifications/x"');
+    server.say(`data: {"jsonrpc":"2.0","result":"${"x".repeat(128 * 1024)}","id":7}\n\n`);
+    const { id, fault } = await seen.first("failed");
+    expect([id, fault.code]).toEqual([7, "upstream.too_large"]);
+    ask(wire, 1);
+    await seen.answer(1);
+    expect(seen.all("closed")).toEqual([]);
   });
 
   test("has forgotten the session is told apart from one that does not want the message", async () => {

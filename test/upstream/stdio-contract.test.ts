@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { StdioWire } from "../../src/upstream/stdio-wire.ts";
 import { Watchdog } from "../../src/upstream/watchdog.ts";
 import { systemClock } from "../../src/telemetry/clock.ts";
-import { wireContract } from "./wire-contract.ts";
+import { LIMIT_OF_WIRES, wireContract } from "./wire-contract.ts";
 
 wireContract("stdio", () => {
   const watchdog = new Watchdog({ log: () => {} });
@@ -11,7 +11,7 @@ wireContract("stdio", () => {
     args: [join(import.meta.dir, "../fixtures/wire-stdio-server.ts")],
     cwd: undefined,
     env: { PATH: process.env["PATH"] ?? "" },
-    maxMessageBytes: 16 * 1024 * 1024,
+    maxMessageBytes: LIMIT_OF_WIRES,
     watchdog,
     clock: systemClock,
   });

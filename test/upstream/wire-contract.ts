@@ -9,6 +9,8 @@ export interface WireUnderTest {
 }
 
 const CONTRACT_TIMEOUT_MS = 30_000;
+/** The longest message, in bytes, that the wires under test accept. */
+export const LIMIT_OF_WIRES = 16 * 1024 * 1024;
 
 /** What every wire has to do; `make` gives one in front of the behaviour of test/fixtures/wire-behaviour.ts. */
 export function wireContract(name: string, make: () => WireUnderTest): void {
@@ -116,6 +118,16 @@ export function wireContract(name: string, make: () => WireUnderTest): void {
       ask(9, "echo", params);
       const { text } = await seen.first("message");
       expect(text === `{"jsonrpc":"2.0","id":9,"result":${params}}`).toBe(true);
+    });
+
+    it("loses no more than one answer that is longer than it may be", async () => {
+      ask(1, "hold");
+      ask(2, "big", String(LIMIT_OF_WIRES + 1024));
+      const { id, fault } = await seen.first("failed");
+      expect([id, fault.code, fault.notRun]).toEqual([2, "upstream.too_large", false]);
+      ask(3, "release");
+      await Promise.all([seen.answer(1), seen.answer(3)]);
+      expect(seen.all("failed")).toHaveLength(1);
     });
 
     it("puts characters together that were cut apart on the way", async () => {

@@ -1,4 +1,5 @@
 import { ErrorCode } from "../errors.ts";
+import type { Capabilities } from "./envelope.ts";
 import { ModernCode } from "./names.ts";
 import { getKey, setKey } from "./object-text.ts";
 
@@ -20,11 +21,27 @@ export function toModernError(error: string): string {
   return reserved || code === URL_ELICITATION_REQUIRED ? setKey(error, "code", String(ErrorCode.internal)) : error;
 }
 
-/** What HTTP says with an error to a modern client, if nothing was said before. */
-export function statusOf(code: number): number {
+/** The capability with which a server offers a method. */
+const FEATURE: ReadonlyMap<string, string> = new Map([
+  ["completion/complete", "completions"],
+  ["tools/call", "tools"],
+  ["tools/list", "tools"],
+  ["prompts/get", "prompts"],
+  ["prompts/list", "prompts"],
+  ["resources/list", "resources"],
+  ["resources/read", "resources"],
+  ["resources/templates/list", "resources"],
+]);
+
+/**
+ * What HTTP says with an error to a modern client, if nothing was said before. 404 says that there is no such method
+ * (basic/transports); where the server offers the method, its error is about something else and stays in-band.
+ * @param method of the request @param capabilities of the server
+ */
+export function statusOf(code: number, method: string, capabilities: Capabilities): number {
   switch (code) {
     case ErrorCode.methodNotFound:
-      return 404;
+      return capabilities[FEATURE.get(method) ?? ""] === undefined ? 404 : 200;
     case ModernCode.headerMismatch:
     case ModernCode.missingCapability:
     case ModernCode.unsupportedVersion:

@@ -1,0 +1,76 @@
+import type { ServerRights } from "../policy/rights.ts";
+import { ErrorCode, errorText, resultText } from "../protocol/errors.ts";
+import { toModernResult } from "../protocol/eras/results.ts";
+import type { Message } from "../protocol/message.ts";
+
+/** What clients of either era ask without a pattern that names a whole server: it is checked, or owned, elsewhere. */
+const ANYBODYS = new Set([
+  "tools/call",
+  "ping",
+  "server/discover",
+  "subscriptions/listen",
+  "tasks/get",
+  "tasks/result",
+  "tasks/cancel",
+  "tasks/update",
+]);
+const LISTS = new Map([
+  ["prompts/list", "prompts"],
+  ["resources/list", "resources"],
+  ["resources/templates/list", "resourceTemplates"],
+  ["tools/list", "tools"],
+  ["tasks/list", "tasks"],
+]);
+
+/**
+ * The answer to a caller who may use single tools of a server, or nothing of it, when he asks for more: as a server
+ * answers that has no more. The server itself is not asked.
+ * @returns undefined where the request may go on
+ */
+export function answerNarrowed(
+  message: Message,
+  rights: ServerRights,
+  modern: boolean,
+): { readonly text: string; readonly status: number } | undefined {
+  const { method = "" } = message;
+  if (ANYBODYS.has(method)) return undefined;
+  const id = message.id ?? "null";
+  const list = LISTS.get(method);
+  if (list !== undefined) {
+    if (rights.any && (list === "tools" || list === "tasks")) return undefined;
+    const empty = `{"${list}":[]}`;
+    return { text: resultText(id, modern ? toModernResult(method, empty, undefined) : empty), status: 200 };
+  }
+  const refuse = (code: number, text: string, status = 200): { text: string; status: number } => ({
+    text: errorText(id, code, text),
+    status,
+  });
+  switch (method) {
+    case "logging/setLevel":
+    case "resources/unsubscribe":
+      return modern
+        ? refuse(ErrorCode.methodNotFound, `Method not found: ${method}`, 404)
+        : { text: resultText(id, "{}"), status: 200 };
+    case "prompts/get":
+      return refuse(ErrorCode.invalidParams, `Unknown prompt: ${message.stringParam("name") ?? ""}`);
+    case "resources/read":
+    case "resources/subscribe": {
+      const code = modern ? ErrorCode.invalidParams : ErrorCode.resourceNotFound;
+      return refuse(code, `Resource not found: ${message.stringParam("uri") ?? ""}`);
+    }
+    case "completion/complete":
+      return refuse(ErrorCode.invalidParams, "Unknown prompt or resource template");
+    default:
+      return refuse(ErrorCode.methodNotFound, `Method not found: ${method}`, modern ? 404 : 200);
+  }
+}
+
+/** `subscriptions/listen` of such a caller: changes of tools are all he may hear of. */
+export function listenNarrowed(message: Message, rights: ServerRights): Message {
+  const span = message.param("notifications");
+  if (span === undefined) return message;
+  const wanted = (message.parsedParams()["notifications"] ?? {}) as Record<string, unknown>;
+  if (typeof wanted !== "object") return message;
+  const tools = rights.any && wanted["toolsListChanged"] === true;
+  return message.with({ ...span, text: tools ? '{"toolsListChanged":true}' : "{}" });
+}

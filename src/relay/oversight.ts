@@ -1,0 +1,114 @@
+import type { Limits, ServerConfig } from "../config/config.ts";
+import { limitsAnything } from "../policy/limits.ts";
+import type { Excess, RequestLimits, ServerLimits } from "../policy/limits.ts";
+import { ErrorCode, errorText } from "../protocol/errors.ts";
+import type { Message } from "../protocol/message.ts";
+import type { Audit, Outcome } from "../telemetry/audit.ts";
+import type { Clock } from "../telemetry/clock.ts";
+import type { Caller, Reply } from "./ends.ts";
+
+/** Of the handshake, and of life: a client that cannot even say these would think that the server is gone. */
+const FREE = new Set(["initialize", "server/discover", "ping"]);
+const NO_LIMITS: Limits = { requestsPerMinute: 0, concurrent: 0 };
+
+export interface OversightDeps {
+  readonly clock: Clock;
+  /** Undefined: calls of this server are not kept. */
+  readonly audit: Audit | undefined;
+  /** Only calls of somebody with a name: a user, or the client of an API key. */
+  readonly onlyNamed: boolean;
+  readonly limits: RequestLimits;
+  /** Whether anybody has limits at all, whatever the server. */
+  readonly limited: boolean;
+}
+
+/** A call that is watched to its end. Only the first word about that counts. */
+export interface WatchedCall {
+  /** @param outcome undefined: this was only a part of a call whose end is told of by another one */
+  ended(outcome: Outcome | undefined): void;
+}
+
+/** Counts what is asked of one server, and keeps who called what. */
+export class Oversight {
+  readonly #config: ServerConfig;
+  readonly #server: ServerLimits | undefined;
+  readonly #deps: OversightDeps;
+
+  private constructor(config: ServerConfig, server: ServerLimits | undefined, deps: OversightDeps) {
+    this.#config = config;
+    this.#server = server;
+    this.#deps = deps;
+  }
+
+  /** @returns undefined where nothing is configured to be looked at, so that nothing is */
+  static of(config: ServerConfig, deps: OversightDeps): Oversight | undefined {
+    const { name, displayName: shown, limits = NO_LIMITS } = config;
+    const server = limitsAnything(limits) ? { name, shown, limits } : undefined;
+    if (deps.audit === undefined && !deps.limited && server === undefined) return undefined;
+    return new Oversight(config, server, deps);
+  }
+
+  /**
+   * One more request.
+   * @returns `"refused"` when it was answered here; what hears of the end of a call; undefined when nothing more is to do
+   */
+  admit(message: Message, caller: Caller, reply: Reply): WatchedCall | "refused" | undefined {
+    const { clock, limits, limited } = this.#deps;
+    const { method = "" } = message;
+    const counts = limited || this.#server !== undefined;
+    if (FREE.has(method) || (!counts && method !== "tools/call")) return undefined;
+    const call = method === "tools/call" ? this.#watch(message, caller) : undefined;
+    if (!counts) return call;
+    const excess = caller.part === true ? undefined : limits.request(caller.principal, this.#server, clock.now());
+    if (method !== "tools/call") return excess === undefined ? undefined : refuse(message, excess, reply);
+    if (excess !== undefined) return this.#limited(call, message, excess, reply);
+    const named = caller.principal.kind !== "anonymous";
+    // The next round of a call that has its place; its state was sealed to this caller, or it will not get far.
+    if (named && message.param("requestState") !== undefined) return call;
+    const slot = limits.call(caller.principal, this.#server, clock.now());
+    if (slot !== undefined && typeof slot !== "function") return this.#limited(call, message, slot, reply);
+    if (slot === undefined) return call;
+    return {
+      ended: (outcome) => {
+        slot();
+        call?.ended(outcome);
+      },
+    };
+  }
+
+  #limited(call: WatchedCall | undefined, message: Message, excess: Excess, reply: Reply): "refused" {
+    call?.ended("limited");
+    return refuse(message, excess, reply);
+  }
+
+  #watch(message: Message, caller: Caller): WatchedCall | undefined {
+    const { audit, clock, onlyNamed } = this.#deps;
+    const { principal } = caller;
+    if (audit === undefined || (onlyNamed && principal.kind !== "user" && principal.kind !== "key")) return undefined;
+    const began = clock.now();
+    let over = false;
+    return {
+      ended: (outcome) => {
+        if (over) return;
+        over = true;
+        if (outcome === undefined) return;
+        audit.call({
+          user: principal.user,
+          client: principal.client,
+          caller: principal.id,
+          endpoint: caller.endpoint ?? this.#config.displayName,
+          server: this.#config.displayName,
+          tool: message.stringParam("name") ?? "",
+          outcome,
+          duration: clock.now() - began,
+        });
+      },
+    };
+  }
+}
+
+function refuse(message: Message, { message: text, retryAfterSeconds }: Excess, reply: Reply): "refused" {
+  const data = { code: "limit.exceeded", retryAfterSeconds };
+  reply.finish(errorText(message.id ?? "null", ErrorCode.server, text, data), 429, retryAfterSeconds);
+  return "refused";
+}
