@@ -23,7 +23,6 @@ Remote     --transport sse|streamablehttp   -H, --headers K V   --username --pas
 Login      --eject-templates   --eject-templates-to DIR   --force
 Other      --log-level LEVEL   --log-format pretty|json   --debug   --version   -h, --help
            (mcp-proxy help all: every flag, with the older spellings)
-
 Without arguments: MCP_CONFIG_PATH, else config.json, config.jsonc, mcp_config.json.
   mcp-proxy --port 8080 -- uvx mcp-server-time
 `;

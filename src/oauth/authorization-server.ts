@@ -114,7 +114,7 @@ export class AuthorizationServer {
       users: this.#users,
       pages: this.#pages,
       transactions: new Transactions(new Sealer("login page", keys), clock),
-      throttle: state.throttle,
+      passwords: this.passwords,
       documentLimit: new MinuteLimit(clock, DOCUMENTS_PER_MINUTE),
       cookie: new BrowserCookie(urls.secure),
       clock,

@@ -14,19 +14,16 @@ import { withTransaction } from "./pages.ts";
 import type { PageData, Pages } from "./pages.ts";
 import type { PageName } from "./built-in-templates.ts";
 import { Params } from "./params.ts";
+import type { PasswordCheck } from "./password-check.ts";
 import type { PublicUrls } from "./public-urls.ts";
 import { isLoopbackRedirect, matchingRedirect, withAnswer } from "./redirect-uri.ts";
 import type { Resources } from "./resources.ts";
-import type { LoginThrottle, MinuteLimit } from "./throttle.ts";
+import type { MinuteLimit } from "./throttle.ts";
 import type { BrowserCookie, LoginRequest, Transactions } from "./transaction.ts";
-import { Overloaded } from "./users.ts";
 import type { Users } from "./users.ts";
 
 const CODE_MS = 60_000;
 const DAY_MS = 86_400_000;
-const MAX_NAME = 256;
-const MAX_PASSWORD = 1_024;
-const WRONG = "User name or password is wrong.";
 
 export interface LoginDeps {
   readonly serverName: string;
@@ -38,7 +35,7 @@ export interface LoginDeps {
   readonly users: Users;
   readonly pages: Pages;
   readonly transactions: Transactions;
-  readonly throttle: LoginThrottle;
+  readonly passwords: PasswordCheck;
   readonly documentLimit: MinuteLimit;
   readonly cookie: BrowserCookie;
   readonly clock: Clock;
@@ -118,44 +115,15 @@ export class Login {
     client: Client,
     visitor: Visitor,
   ): Promise<Response> {
-    const { throttle, users, log } = this.#deps;
-    const username = (params.get("username") ?? "").slice(0, MAX_NAME);
-    const password = params.get("password") ?? "";
-    if (username === "" || password === "")
-      return await this.#form(request, login, client, {
-        status: 400,
-        username,
-        message: "Enter your user name and your password.",
-      });
-    const attempt = throttle.begin(username, visitor.address);
-    if (attempt.again > 0) {
-      log.warn({ address: visitor.address }, "logins are slowed down: too many wrong passwords");
-      return await this.#form(request, login, client, {
-        status: 429,
-        username,
-        retryAfter: attempt.again,
-        message: `Too many wrong passwords. Try again in ${duration(attempt.again)}.`,
-      });
-    }
-    let right: boolean;
-    try {
-      right = password.length <= MAX_PASSWORD && (await users.check(username, password));
-    } catch (error) {
-      if (!(error instanceof Overloaded)) throw error;
-      if ("succeeded" in attempt) attempt.succeeded();
-      return await this.#form(request, login, client, {
-        status: 429,
-        username,
-        retryAfter: 5,
-        message: "Too many people log in at this moment. Try again.",
-      });
-    }
-    if (!right) {
-      log.warn({ address: visitor.address, client: client.id }, "a login failed: wrong user name or password");
-      return await this.#form(request, login, client, { status: 401, username, message: WRONG });
-    }
-    if ("succeeded" in attempt) attempt.succeeded();
-    return await this.#allow(login, client, username);
+    const about = { client: client.id };
+    const tried = await this.#deps.passwords.try(
+      params.get("username"),
+      params.get("password"),
+      visitor.address,
+      about,
+    );
+    if (!tried.right) return await this.#form(request, login, client, tried);
+    return await this.#allow(login, client, tried.username);
   }
 
   async #allow(login: LoginRequest, client: Client, username: string): Promise<Response> {
@@ -305,9 +273,4 @@ function placeOf(uri: string): string {
   const url = new URL(uri);
   if (isLoopbackRedirect(uri)) return `this computer (${url.host})`;
   return url.protocol === "https:" ? url.host : `the app for ${url.protocol}`;
-}
-
-function duration(seconds: number): string {
-  if (seconds < 90) return `${seconds} seconds`;
-  return `${Math.ceil(seconds / 60)} minutes`;
 }

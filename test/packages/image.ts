@@ -17,6 +17,12 @@ const PORT = freePort();
 const say = (text: string): void => void process.stdout.write(text);
 const place = mkdtempSync(join(tmpdir(), "mcp-proxy-image-"));
 
+/** What Docker would send: only what .dockerignore lets through, as it is now. */
+const context = join(place, "context");
+for (const [, name = ""] of readFileSync(join(root, ".dockerignore"), "utf8").matchAll(/^!(.+)$/gm)) {
+  cpSync(join(root, name), join(context, name), { recursive: true });
+}
+
 interface Built {
   readonly root: BareRoot;
   readonly env: Record<string, string>;
@@ -48,7 +54,7 @@ function build(stage: Stage, base: string, others: ReadonlyMap<string, BareRoot>
       const [, from, list = ""] = /^(?:--from=(\S+)\s+)?(.*)$/.exec(text) ?? [];
       const words = list.split(/\s+/);
       const target = words.pop() ?? "";
-      const source = from === undefined ? root : (others.get(from)?.path ?? "");
+      const source = from === undefined ? context : (others.get(from)?.path ?? "");
       for (const word of words) {
         const into =
           target === "." || target === "./" ? join(cwd, word) : target.startsWith("/") ? target : join(cwd, target);
