@@ -299,7 +299,10 @@ function withToken(entry: object, { access }: ClientTarget): object {
 }
 
 function json(value: object): string {
-  return JSON.stringify(value, undefined, 2);
+  // Short lists on one line, as people write them.
+  return JSON.stringify(value, undefined, 2).replaceAll(/\[\s+("[^\]]*")\s+\]/g, (_, items: string) => {
+    return `[${items.replaceAll(/,\n\s+/g, ", ")}]`;
+  });
 }
 
 /** For the query of a link: the standard alphabet, whose `+`, `/` and `=` have to be escaped there. */

@@ -106,13 +106,13 @@ async function serve({ root: made, env, user, cwd, health, entry }: Built): Prom
     throw new Error(`it ended with ${code}: ${await proxy.stderr.text()} ${await proxy.stdout.text()}`);
   });
   gone.catch(() => undefined);
-  const healthy = (): Promise<boolean> => {
+  const healthy = async (): Promise<boolean> => {
     made.run(["sh", "-c", health], {
       ...options,
       env: { ...env, HEALTH_URL: `http://127.0.0.1:${PORT}/livez` },
       shown: health,
     });
-    return Promise.resolve(true);
+    return true;
   };
   try {
     await Promise.race([gone, until("the health check says so", 30, healthy)]);
