@@ -31,5 +31,5 @@ function clientSection(client: McpClient): string {
     lines.push(say, "");
     if (code !== undefined) lines.push(`\`\`\`${language ?? "text"}`, code, "```", "");
   }
-  return `${lines.join("\n")}</details>\n`;
+  return `${lines.join("\n")}\n</details>\n`;
 }

@@ -64,26 +64,6 @@ describe("each command of the README exists", () => {
     expect(used).toContain("run");
     expect(used.filter((target) => !targets.includes(target))).toEqual([]);
   });
-
-  test("commands and flags of mcp-proxy", async () => {
-    const command = [process.execPath, join(root, "src/main.ts"), "--help"];
-    await using help = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" });
-    const text = await help.stdout.text();
-    expect(await help.exited).toBe(0);
-    const own = lines.filter((line) => line.startsWith("build/mcp-proxy "));
-    const prose = [...readme.matchAll(/`(--[a-z][\w-]*)/g)].map((match) => match[1] ?? "");
-    const words = own
-      .flatMap((line) => line.split(" ").slice(1))
-      .filter((word) => /^(--[a-z][\w-]*|[a-z-]+)$/.test(word));
-    expect(words).toContain("check");
-    expect([...words, ...prose].filter((word) => !new RegExp(`(^|[\\s,])${word}\\b`, "m").test(text))).toEqual([]);
-  });
-
-  test("other programs are the three it speaks of", () => {
-    const programs = lines.map((line) => line.split(" ")[0]);
-    const known = new Set(["make", "build/mcp-proxy", "claude", "npx", "curl"]);
-    expect(programs.filter((name) => !known.has(name ?? ""))).toEqual([]);
-  });
 });
 
 test("links within the project lead to files", async () => {
