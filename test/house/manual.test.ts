@@ -51,7 +51,7 @@ describe("every key of the configuration", () => {
     const page = configurationPage();
     const names = [...paths].map((path) => path.split(".").at(-1) ?? "");
     expect(
-      names.filter((name) => name !== "*" && !new RegExp(`[\`.]${name.replace("$", "\\$")}\``).test(page)),
+      names.filter((name) => name !== "*" && !new RegExp(`[\`.]${name.replace("$", "\\$")}[\`.]`).test(page)),
     ).toEqual([]);
   });
 });
