@@ -59,10 +59,25 @@ export class Directory {
     });
   }
 
+  /** Every pattern that anybody's rights are made of. */
+  get patterns(): Set<string> {
+    const all = new Set<string>();
+    for (const users of [this.#config?.users, this.#users?.entries]) {
+      for (const { allowedTools = [], deniedTools } of users?.values() ?? [])
+        for (const pattern of [...allowedTools, ...deniedTools]) all.add(pattern);
+    }
+    for (const { scopes } of this.#keysNow().values()) for (const scope of scopes) all.add(scope);
+    return all;
+  }
+
+  #keysNow(): ReadonlyMap<string, ApiKeyConfig> {
+    return new Map([...(this.#keysFile?.entries ?? []), ...(this.#config?.apiKeys ?? [])]);
+  }
+
   #apply(): AccessChange {
-    const { users = new Map<string, UserConfig>(), apiKeys } = this.#config ?? {};
+    const { users = new Map<string, UserConfig>() } = this.#config ?? {};
     const filed = this.#users === undefined ? undefined : (this.#users.entries ?? "unread");
-    const all = new Map([...(this.#keysFile?.entries ?? []), ...(apiKeys ?? [])]);
+    const all = this.#keysNow();
     return { users: this.accounts.replace(users, filed), keys: this.keys.replace(all) };
   }
 }

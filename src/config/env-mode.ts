@@ -149,12 +149,16 @@ function readJson(file: string, cwd: string): Read {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "unknown reason";
     const collect = new Problems(file);
-    collect.error([], code === "ENOENT" ? "the file does not exist" : `the file cannot be read (${code})`);
+    collect.error([], code === "ENOENT" ? "the file does not exist" : `the file cannot be read (${code})`, {
+      code: code === "ENOENT" ? "config.not_found" : "config.unreadable",
+    });
     return { problems: collect.list, missing: code === "ENOENT" };
   }
   const parsed = Document.parse(text);
   if ("errors" in parsed) {
-    const problems = parsed.errors.map((error) => ({ severity: "error", file, path: "", ...error }) as const);
+    const problems = parsed.errors.map(
+      (error) => ({ code: "config.syntax", severity: "error", file, path: "", ...error }) as const,
+    );
     return { problems, missing: false };
   }
   return { document: parsed.document };

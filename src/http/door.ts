@@ -64,7 +64,10 @@ export class Door {
     const admission = admit(request, room.gate, peers, this.#deps);
     if (admission instanceof Response) {
       const fields = { server: room.endpoint.config.displayName, status: admission.status };
-      if (admission.status >= 400) this.#deps.log.debug(fields, "request refused");
+      if (admission.status >= 400) {
+        room.endpoint.switchboard.meter.refused(admission.status);
+        this.#deps.log.debug(fields, "request refused");
+      }
       return admission;
     }
     const { streamableHttp, httpSse } = this.#deps;

@@ -13,6 +13,8 @@ import type { Visit } from "../oauth/visits.ts";
 import type { Peers } from "./caller.ts";
 import type { HostRule } from "./origin.ts";
 import { pathOf } from "./paths.ts";
+import { metricsText } from "./metrics.ts";
+import type { Meters } from "../telemetry/meters.ts";
 import type { PathTable } from "./paths.ts";
 import { visitOf } from "./start-forms.ts";
 import { addStartPage } from "./start-page.ts";
@@ -20,6 +22,7 @@ import { addStartPage } from "./start-page.ts";
 export interface PagesDeps extends HealthDeps {
   readonly config: Config;
   readonly urls: PublicUrls;
+  readonly meters: Meters;
   readonly hosts: HostRule;
   readonly paths: PathTable;
   /** Where somebody logs in; undefined where nothing is behind a login. */
@@ -54,11 +57,15 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
   app.get("/health", (c) => c.json(healthReport(deps, viewer(c), deps.paths.local(pathOf(c.req.url)) === undefined)));
   app.get("/status", async (c) => {
     const who = viewer(c, await visitOf(c, deps.login));
-    if (!who.mayAsk) {
-      c.header("WWW-Authenticate", "Bearer");
-      return problem(c, 401, "send a valid token as Authorization: Bearer <token>");
-    }
+    if (!who.mayAsk) return unauthorized(c);
     return c.json(statusReport(deps, who));
+  });
+  app.get("/metrics", async (c) => {
+    const who = viewer(c);
+    if (!who.mayAsk && !who.direct) return unauthorized(c);
+    const loginMeter = deps.login === undefined ? undefined : deps.meters.login;
+    const { text, contentType } = await metricsText({ ...deps, loginMeter }, who.direct ? who.health : who.servers);
+    return c.body(text, 200, { "Content-Type": contentType, "Cache-Control": "no-store" });
   });
   addStartPage(app, { ...deps, now: () => deps.clock.now(), viewer });
 
@@ -94,6 +101,11 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     return problem(c, 500, "something went wrong here; the log has more");
   });
   return (request, peers) => app.fetch(request, { peers });
+}
+
+function unauthorized(c: Context): Response {
+  c.header("WWW-Authenticate", "Bearer");
+  return problem(c, 401, "send a valid token as Authorization: Bearer <token>");
 }
 
 function problem(c: Context, status: 401 | 403 | 404 | 500, message: string): Response {

@@ -4,6 +4,7 @@ import { Sealer } from "../store/sealer.ts";
 import type { StateStore } from "../store/state-store.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { LoginMeter } from "../telemetry/meters.ts";
 import { AddressRule } from "./address-rule.ts";
 import { resourceMetadata, serverMetadata } from "./capabilities.ts";
 import { authenticateClient } from "./client-auth.ts";
@@ -43,6 +44,7 @@ export interface AuthorizationServerDeps {
   readonly accounts: Accounts;
   readonly clock: Clock;
   readonly log: Log;
+  readonly meter: LoginMeter;
   /** A login has ended: what this principal has open must end too. */
   readonly onEnd: (principal: string) => void;
 }
@@ -86,7 +88,7 @@ export class AuthorizationServer {
     this.#addresses = new AddressRule(oauth.allowedIPs);
     this.#registrations = new MinuteLimit(clock, oauth.registrationsPerMinute);
     this.#users = new Users(deps.accounts, keys);
-    this.passwords = new PasswordCheck(this.#users, state.throttle, log);
+    this.passwords = new PasswordCheck(this.#users, state.throttle, log, deps.meter);
     this.visits = new Visits({
       store: state.store,
       sealer: new Sealer("start page login", keys),
@@ -119,6 +121,7 @@ export class AuthorizationServer {
       cookie: new BrowserCookie(urls.secure),
       clock,
       log,
+      meter: deps.meter,
       refreshMs: oauth.refreshTokenExpirationMs,
     });
   }
@@ -199,6 +202,7 @@ export class AuthorizationServer {
         });
       const metadata = readMetadata(await readJson(request), this.#policy);
       const { client, secret } = await this.clients.register(metadata);
+      this.#deps.meter.registrations++;
       this.#deps.log.info(
         { client: client.id, name: metadata.client_name, address: visitor.address },
         "a client registered",
@@ -221,7 +225,9 @@ export class AuthorizationServer {
       };
       const { clock, oauth } = this.#deps;
       const lifetimes = { accessMs: oauth.tokenExpirationMs, refreshMs: oauth.refreshTokenExpirationMs };
-      return jsonAnswer(await tokenRequest(params, client, { grants: this.grants, clock, lifetimes, audienceOf }));
+      const answer = await tokenRequest(params, client, { grants: this.grants, clock, lifetimes, audienceOf });
+      this.#deps.meter.tokens++;
+      return jsonAnswer(answer);
     });
   }
 

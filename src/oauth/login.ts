@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { LoginMeter } from "../telemetry/meters.ts";
 import { Answerable, clientIdOf, readAuthorizeRequest, redirectUriOf, Unanswerable } from "./authorize-request.ts";
 import { PATHS } from "./capabilities.ts";
 import { DocumentError } from "./client-documents.ts";
@@ -40,6 +41,7 @@ export interface LoginDeps {
   readonly cookie: BrowserCookie;
   readonly clock: Clock;
   readonly log: Log;
+  readonly meter: LoginMeter;
   readonly refreshMs: number;
 }
 
@@ -143,6 +145,7 @@ export class Login {
         challenge: login.challenge,
       },
     );
+    this.#deps.meter.logins.ok++;
     log.info({ user: username, client: client.id, name: client.metadata.client_name }, "a user allowed a client");
     const location = withAnswer(login.redirectUri, { code, state: login.state, iss: urls.issuer });
     // A page of one's own site is followed at once; a program beside the browser leaves the person looking at this tab.

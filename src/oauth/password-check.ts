@@ -1,4 +1,5 @@
 import type { Log } from "../telemetry/log.ts";
+import type { LoginMeter } from "../telemetry/meters.ts";
 import type { LoginThrottle } from "./throttle.ts";
 import { Overloaded } from "./users.ts";
 import type { Users } from "./users.ts";
@@ -23,11 +24,13 @@ export class PasswordCheck {
   readonly #users: Users;
   readonly #throttle: LoginThrottle;
   readonly #log: Log;
+  readonly #meter: LoginMeter;
 
-  constructor(users: Users, throttle: LoginThrottle, log: Log) {
+  constructor(users: Users, throttle: LoginThrottle, log: Log, meter: LoginMeter) {
     this.#users = users;
     this.#throttle = throttle;
     this.#log = log;
+    this.#meter = meter;
   }
 
   /** @param about fields for the log */
@@ -43,6 +46,7 @@ export class PasswordCheck {
     }
     const attempt = this.#throttle.begin(username, address);
     if (!("succeeded" in attempt)) {
+      this.#meter.logins.throttled++;
       this.#log.warn({ address }, "logins are slowed down: too many wrong passwords");
       const message = `Too many wrong passwords. Try again in ${duration(attempt.again)}.`;
       return { right: false, username, status: 429, message, retryAfter: attempt.again };
@@ -57,6 +61,7 @@ export class PasswordCheck {
       return { right: false, username, status: 429, message, retryAfter: 5 };
     }
     if (!right) {
+      this.#meter.logins.wrong_password++;
       this.#log.warn({ address, ...about }, "a login failed: wrong user name or password");
       return { right: false, username, status: 401, message: "User name or password is wrong." };
     }

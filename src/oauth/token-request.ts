@@ -77,6 +77,7 @@ async function redeem(params: Params, client: Client, deps: TokenDeps): Promise<
   });
   await grants.save(grant);
   code.redeemed = clock.now();
+  grants.expectUse(grant);
   return issued;
 }
 

@@ -48,7 +48,9 @@ afterAll(() => proxy[Symbol.asyncDispose]());
 
 const url = (): string => `${proxy.url}/desk/mcp`;
 const names = async (client: HttpClient): Promise<string[]> =>
-  ((await client.request("tools/list")).last.result?.["tools"] as { name: string }[]).map(({ name }) => name);
+  ((await client.request("tools/list")).last.result?.["tools"] as { name: string }[] | undefined)?.map(
+    ({ name }) => name,
+  ) ?? [];
 
 async function status(token: string): Promise<number> {
   const response = await fetch(url(), {

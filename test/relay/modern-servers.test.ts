@@ -196,6 +196,23 @@ describe("a child of the stateless era", () => {
     }
   });
 
+  test("a subscription that it ends is renewed, with one round of changes once it is agreed to again", async () => {
+    const url = await open();
+    const raw = await RawClient.open(url);
+    const stream = await raw.listen();
+    const first = await server.request("subscriptions/listen");
+    acknowledge(first);
+    first.result(`{"resultType":"complete","_meta":{"${K}subscriptionId":${first.id}}}`);
+    // Ended before anything was agreed to: nobody knows more than before.
+    (await server.request("subscriptions/listen")).result("{}");
+    const third = await server.request("subscriptions/listen");
+    const before = stream.said.length;
+    acknowledge(third);
+    await stream.method("notifications/tools/list_changed");
+    expect(before).toBe(0);
+    expect(stream.said.map(({ message }) => message.method)).toContain("notifications/tools/list_changed");
+  });
+
   test("what it does not agree to tell of is refused", async () => {
     const url = await open();
     const raw = await RawClient.open(url);
