@@ -303,7 +303,7 @@ export class Daemon {
         ? log.error({ server }, `${reason} (panicIfInvalid counts at the start only)`)
         : this.#deps.onPanic(server, reason);
     return makeRooms(config, this.#rooms, this.#config, {
-      access: login?.grants,
+      access: login?.access,
       keys: this.#directory.keys,
       audit: this.#audit,
       limits: this.#limits,

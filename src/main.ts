@@ -1,5 +1,6 @@
 import { homedir } from "node:os";
 import { isatty } from "node:tty";
+import type { RequestLimit } from "./cli/request-limit.ts";
 import type { RunIo } from "./cli/run.ts";
 
 /** Set when the binary is built; the sources themselves are nobody's release. */
@@ -9,14 +10,19 @@ const REQUEST_LIMIT = "BUN_CONFIG_MAX_HTTP_REQUESTS";
 
 /**
  * The runtime lets 256 outgoing requests be under way and queues the rest without end: 256 event streams from HTTP
- * upstreams would stop them all. It reads the limit only when a process starts, so this one starts again in its place,
- * before it has loaded anything.
+ * upstreams would stop them all. It reads the limit only when a process starts, so this one starts again in its place.
  */
-function liftRequestLimit(): void {
-  if (process.env[REQUEST_LIMIT] !== undefined || process.execve === undefined) return;
-  const compiled = Bun.main.startsWith("/$bunfs/");
-  const args = [process.execPath, ...process.argv.slice(compiled ? 2 : 1)];
-  process.execve(process.execPath, args, { ...process.env, [REQUEST_LIMIT]: "65535" });
+function requestLimit(): RequestLimit {
+  const lifted = process.env[REQUEST_LIMIT] !== undefined;
+  return {
+    lifted,
+    lift: () => {
+      if (lifted || process.execve === undefined) return;
+      const compiled = Bun.main.startsWith("/$bunfs/");
+      const args = [process.execPath, ...process.argv.slice(compiled ? 2 : 1)];
+      process.execve(process.execPath, args, { ...process.env, [REQUEST_LIMIT]: "65535" });
+    },
+  };
 }
 
 /**
@@ -65,12 +71,12 @@ function world(): RunIo {
       const { readSecret } = await import("./cli/read-secret.ts");
       return await readSecret(prompt, process.stdin, (text) => void stderr.write(text));
     },
+    requestLimit: requestLimit(),
     pipes: () => ({ input: process.stdin, output: stdout }),
   };
 }
 
 async function main(): Promise<number> {
-  liftRequestLimit();
   const { run } = await import("./cli/run.ts");
   return await run(process.argv.slice(2), world());
 }

@@ -24,6 +24,12 @@ export class Accounts implements UserSource {
   /** One for each user that was ever asked for; changed in place. */
   readonly #rights = new Map<string, Rights>();
   readonly #admitted = new Map<string, boolean>();
+  #version = 0;
+
+  /** Another number whenever anybody may have been added, changed or removed. */
+  get version(): number {
+    return this.#version;
+  }
 
   /** @param file undefined: there is none; `"unread"`: it could not be read yet. @returns users whose rights have changed */
   replace(
@@ -33,6 +39,7 @@ export class Accounts implements UserSource {
     this.#configured = new Named(configured);
     this.#file = file === undefined || file === "unread" ? file : new Named(file);
     this.#admitted.clear();
+    this.#version++;
     const changed: string[] = [];
     for (const [name, rights] of this.#rights) if (rights.replace(this.#ruleOf(name))) changed.push(name);
     return changed;

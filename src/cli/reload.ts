@@ -10,9 +10,12 @@ import type { LeveledLog } from "../telemetry/create-log.ts";
 import { renderProblem } from "./check.ts";
 import type { CheckIo } from "./check.ts";
 import { listenFailure } from "./listen-failure.ts";
+import { wantsManyRequests } from "./request-limit.ts";
+import type { RequestLimit } from "./request-limit.ts";
 
 export interface ReloadIo extends CheckIo {
   readonly onReload: (call: () => void) => void;
+  readonly requestLimit: RequestLimit;
 }
 
 /** Brings changes of the configuration to a running daemon: at SIGHUP, and by itself where that is wanted. */
@@ -95,6 +98,8 @@ export class Reloader {
       await daemon.reload(config);
       this.#log.setLevel(config.log.level);
       this.#log.info({ servers: config.servers.size }, "the configuration was taken over");
+      if (wantsManyRequests(config) && !this.#io.requestLimit.lifted)
+        this.#log.warn({}, "of more than 256 requests to HTTP servers at once the rest wait; a restart lifts that");
     } catch (error) {
       this.#log.error(
         {},

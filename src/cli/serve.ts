@@ -18,6 +18,8 @@ import { endpointsOf } from "./endpoints.ts";
 import { HELP } from "./help.ts";
 import { listenFailure } from "./listen-failure.ts";
 import { Reloader } from "./reload.ts";
+import { wantsManyRequests } from "./request-limit.ts";
+import type { RequestLimit } from "./request-limit.ts";
 import type { TerminalSize } from "./screen.ts";
 import { serveStdio, stderrLog } from "./serve-stdio.ts";
 import type { Pipes } from "./stdio-pipe.ts";
@@ -43,6 +45,7 @@ export interface ServeIo extends CheckIo {
   readonly onStop: (call: () => void) => void;
   /** Calls at SIGHUP, each time. */
   readonly onReload: (call: () => void) => void;
+  readonly requestLimit: RequestLimit;
   /** Standard input and output; looked at only by what serves a client there. */
   readonly pipes: () => Pipes;
 }
@@ -96,6 +99,7 @@ export async function serveLoaded(
   first?: Loaded,
 ): Promise<number> {
   const loaded = first ?? (await load());
+  if (loaded.config !== undefined && wantsManyRequests(loaded.config)) io.requestLimit.lift();
   for (const problem of loaded.problems) io.stderr(renderProblem(problem));
   const { config } = loaded;
   if (config === undefined) return 1;
@@ -198,10 +202,11 @@ async function run(config: Config, output: Output, io: ServeIo, reloader: Reload
     await daemon.stop();
     return 1;
   }
+  // First: who reads that it listens may ask for a reload at once.
+  reloader.start(daemon, config);
   if (format === "pretty" && io.live(descriptor) && config.log.level !== "silent")
     board = showBoard(config, url, output, daemon, io);
   else announce(config, url, log);
-  reloader.start(daemon, config);
   const code = await ended.promise;
   board?.settle();
   if (code !== 0) await daemon.stop();

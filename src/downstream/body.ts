@@ -1,6 +1,9 @@
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import type { ReplyHeaders } from "./http-reply.ts";
 
+/** Keeps nothing from one call to the next. */
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
 /** The client sends more than it may. */
 export class BodyTooLarge extends Error {}
 
@@ -21,7 +24,7 @@ export function readBody(request: Request, maxBytes: number): Promise<string> {
 /** Replacing what is no UTF-8 would change what the client said without a word. */
 function decode(bytes: Uint8Array): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return UTF8.decode(bytes);
   } catch {
     throw new BodyNotText();
   }

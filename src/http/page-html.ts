@@ -34,12 +34,13 @@ export function pageHtml({ title, base, kind, script, body }: PageFrame): Html {
 /**
  * Headers of these pages: nothing from elsewhere, no script but our own file, forms go to this server only, nobody
  * frames it.
+ * @param leaves a form of it may lead to an identity provider: Chromium holds `form-action` against every redirect
  */
-export function ownPageHeaders(): Headers {
+export function ownPageHeaders(leaves = false): Headers {
+  const forms = leaves ? "" : "form-action 'self'; ";
   return new Headers({
     "Content-Type": "text/html; charset=utf-8",
-    "Content-Security-Policy":
-      "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "Content-Security-Policy": `default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src data:; ${forms}base-uri 'none'; frame-ancestors 'none'`,
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",

@@ -36,12 +36,18 @@ export interface PagesDeps extends HealthDeps {
 
 /** Every route that is no MCP endpoint. */
 export function createPages(deps: PagesDeps): (request: Request, peers: Peers) => Response | Promise<Response> {
-  const app = new Hono<LoginEnv>({ getPath: (request) => pagePath(pathOf(request.url), deps.paths) });
+  const app = new Hono<LoginEnv>({ getPath: (request) => pagePath(pathOf(request.url), deps.paths, deps.login) });
 
   app.use(async function refuseForeignHosts(c, next) {
     // Anonymous callers and a browser's cookie: both can be abused by a page that rebinds its name to us.
     if (!deps.hosts.allows(c.req.header("host") ?? null))
       return problem(c, 403, "this host name is not allowed (baseURL, allowedHosts)");
+    return next();
+  });
+
+  app.use(async function learnCredential(c, next) {
+    const header = c.req.header("authorization") ?? null;
+    for (const { gate } of deps.rooms.values()) await gate.learn?.(header);
     return next();
   });
 

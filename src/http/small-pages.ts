@@ -11,10 +11,14 @@ export interface LoginForm {
   readonly token: string;
   readonly username: string;
   readonly message: string | undefined;
+  /** What the button of the identity provider says. */
+  readonly provider: string | undefined;
+  /** Whether anybody logs in with a password here. */
+  readonly passwords: boolean;
 }
 
 /** The form for a login on the start page. */
-export function loginHtml({ name, base, token, username, message }: LoginForm): Html {
+export function loginHtml({ name, base, token, username, message, provider, passwords }: LoginForm): Html {
   const body = html`<main class="card">
     <p class="brand"><span class="mark" aria-hidden="true"></span>${name}</p>
     <h1>Log in</h1>
@@ -22,36 +26,53 @@ export function loginHtml({ name, base, token, username, message }: LoginForm): 
     ${message === undefined ? "" : html`<p class="alert" role="alert">${message}</p>`}
     <form method="post" action="${base}/login">
       <input type="hidden" name="token" value="${token}" />
-      <label for="username">User name</label>
-      <input
-        id="username"
-        name="username"
-        type="text"
-        value="${username}"
-        autocomplete="username"
-        autocapitalize="none"
-        spellcheck="false"
-        required
-        maxlength="256"
-        ${username === "" ? html`autofocus` : ""}
-      />
-      <label for="password">Password</label>
-      <input
-        id="password"
-        name="password"
-        type="password"
-        autocomplete="current-password"
-        required
-        maxlength="1024"
-        ${username === "" ? "" : html`autofocus`}
-      />
-      <div class="buttons">
-        <button type="submit" class="primary">Log in</button>
-        <a class="button" href="${base}/">Cancel</a>
-      </div>
+      ${passwords ? passwordFields(username) : ""}
+      ${
+        provider === undefined
+          ? ""
+          : html`<button
+              type="submit"
+              name="action"
+              value="provider"
+              formnovalidate
+              class="${passwords ? "" : "primary"}"
+            >
+              Continue with ${provider}
+            </button>`
+      }
+      <p class="foot"><a href="${base}/">Cancel</a></p>
     </form>
   </main>`;
   return pageHtml({ title: `Log in · ${name}`, base, kind: "card-page", script: false, body });
+}
+
+function passwordFields(username: string): Html {
+  return html`<label for="username">User name</label>
+    <input
+      id="username"
+      name="username"
+      type="text"
+      value="${username}"
+      autocomplete="username"
+      autocapitalize="none"
+      spellcheck="false"
+      required
+      maxlength="256"
+      ${username === "" ? html`autofocus` : ""}
+    />
+    <label for="password">Password</label>
+    <input
+      id="password"
+      name="password"
+      type="password"
+      autocomplete="current-password"
+      required
+      maxlength="1024"
+      ${username === "" ? "" : html`autofocus`}
+    />
+    <p>
+      <button type="submit" class="primary">Log in</button>
+    </p>`;
 }
 
 export interface Explained {

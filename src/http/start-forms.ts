@@ -3,6 +3,7 @@ import type { Config } from "../config/config.ts";
 import type { AuthorizationServer } from "../oauth/authorization-server.ts";
 import type { PublicUrls } from "../oauth/public-urls.ts";
 import type { Visit } from "../oauth/visits.ts";
+import { isDirectLoopback } from "./client-address.ts";
 import type { ClientAddress } from "./client-address.ts";
 import type { LoginEnv } from "./login-routes.ts";
 import { ownPageHeaders } from "./page-html.ts";
@@ -40,7 +41,7 @@ export function addStartForms(app: Hono<LoginEnv>, deps: StartFormsDeps, login: 
     refused(403, "This did not come from the start page", "Nothing was changed. Open the start page and try again.");
 
   app.get("/login", async (c, next) => {
-    if (!login.takesPasswords) return await next();
+    if (!login.takesPasswords && login.providerLabel === undefined) return await next();
     if ((await visitOf(c, login)) !== undefined) return back();
     return await loginForm(c, deps, login, { status: 200, username: "" });
   });
@@ -55,7 +56,10 @@ export function addStartForms(app: Hono<LoginEnv>, deps: StartFormsDeps, login: 
         "This form is too old",
         "It was opened in another browser, or long ago. Open the start page and try again.",
       );
-    const address = deps.addresses.of(c.env.peers.requestIP(c.req.raw)?.address ?? null, c.req.raw.headers);
+    const provided = login.providerLabel !== undefined && (form.get("action") === "provider" || !login.takesPasswords);
+    const peer = c.env.peers.requestIP(c.req.raw)?.address ?? null;
+    const address = deps.addresses.of(peer, c.req.raw.headers);
+    if (provided) return await login.visit(c.req.raw, { address, direct: isDirectLoopback(peer, c.req.raw.headers) });
     const tried = await login.passwords.try(form.get("username"), form.get("password"), address);
     if (!tried.right) return await loginForm(c, deps, login, tried);
     return back(await login.visits.begin(tried.username));
@@ -101,9 +105,11 @@ async function loginForm(
     base: urls.basePath,
     token,
     username: shown.username,
+    provider: login.providerLabel,
+    passwords: login.takesPasswords,
     message: shown.message,
   });
-  const headers = ownPageHeaders();
+  const headers = ownPageHeaders(login.providerLabel !== undefined);
   if (cookie !== undefined) headers.append("Set-Cookie", cookie);
   if (shown.retryAfter !== undefined) headers.set("Retry-After", String(shown.retryAfter));
   return new Response(String(page), { status: shown.status, headers });

@@ -61,7 +61,7 @@ async function viewFor(c: Context<LoginEnv>, deps: StartPageDeps): Promise<Start
     base: urls.basePath,
     user: visit?.user,
     known: viewer.known,
-    canLogIn: login?.takesPasswords === true && visit === undefined,
+    canLogIn: visit === undefined && (login?.takesPasswords === true || login?.providerLabel !== undefined),
     endpoints,
     chosen: endpoints.find(({ id }) => id === wanted) ?? endpoints[0],
     consents:

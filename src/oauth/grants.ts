@@ -113,7 +113,7 @@ export class Grants implements AccessTokens {
 
   /** A consent was given. @returns the code, to be redeemed within its time */
   async begin(
-    about: Pick<Grant, "client" | "user" | "passwordMark" | "scopes" | "audience">,
+    about: Pick<Grant, "client" | "user" | "passwordMark" | "provided" | "scopes" | "audience">,
     code: Omit<PendingCode, "digest" | "redeemed">,
   ): Promise<string> {
     const id = makeGrantId();

@@ -11,17 +11,21 @@ import { OAuthError } from "./errors.ts";
 import { readForm } from "./forms.ts";
 import type { Grants } from "./grants.ts";
 import { pageHeaders, redirectTo } from "./page-headers.ts";
-import { withTransaction } from "./pages.ts";
+import { withProvider, withTransaction } from "./pages.ts";
 import type { PageData, Pages } from "./pages.ts";
 import type { PageName } from "./built-in-templates.ts";
 import { Params } from "./params.ts";
 import type { PasswordCheck } from "./password-check.ts";
 import type { PublicUrls } from "./public-urls.ts";
+import { ProviderTrouble } from "../auth/provider-fetch.ts";
+import type { Arrived, ProviderLogin } from "./provider/provider-login.ts";
 import { isLoopbackRedirect, matchingRedirect, withAnswer } from "./redirect-uri.ts";
 import type { Resources } from "./resources.ts";
 import type { MinuteLimit } from "./throttle.ts";
 import type { BrowserCookie, LoginRequest, Transactions } from "./transaction.ts";
 import type { Users } from "./users.ts";
+import { START_PAGE } from "./visits.ts";
+import type { Visits } from "./visits.ts";
 
 const CODE_MS = 60_000;
 const DAY_MS = 86_400_000;
@@ -43,6 +47,11 @@ export interface LoginDeps {
   readonly log: Log;
   readonly meter: LoginMeter;
   readonly refreshMs: number;
+  readonly visits: Visits;
+  /** Undefined: people log in with a password only. */
+  readonly provider: ProviderLogin | undefined;
+  /** Seals what a grant keeps of a login through the provider. */
+  readonly keepSealed: (arrived: Arrived) => string;
 }
 
 /** Who is at the other end of a page. */
@@ -106,8 +115,82 @@ export class Login {
           login.state,
         );
       }
+      if (this.#deps.provider !== undefined && (action === "provider" || !this.#deps.users.any))
+        return await this.#sendToProvider(request, login, client, this.#deps.provider);
       return await this.#logIn(request, params, login, client, visitor);
     });
+  }
+
+  /** The identity provider sends somebody back. */
+  async returned(request: Request, visitor: Visitor): Promise<Response> {
+    const { provider, cookie } = this.#deps;
+    const { searchParams, search } = new URL(request.url);
+    const response = await this.#answering(visitor, async () => {
+      if (provider === undefined) throw new Unanswerable("No login leads here.", "owner", undefined, { status: 404 });
+      const cookies = request.headers.get("cookie");
+      const pending = provider.open(new Params(searchParams), cookie.read(cookies), cookies);
+      if (pending.request.clientId === START_PAGE) {
+        const { user } = await provider.finish(search, pending);
+        const home = redirectTo(pending.request.redirectUri);
+        home.headers.append("Set-Cookie", await this.#deps.visits.begin(user, true));
+        return home;
+      }
+      const client = await this.#client(pending.request.clientId, visitor);
+      const arrived = await provider.finish(search, pending);
+      return await this.#allow(pending.request, client, arrived.user, this.#deps.keepSealed(arrived));
+    });
+    return provider?.forget(response, searchParams.get("state")) ?? response;
+  }
+
+  /** Somebody wants to see the start page and says who it is at the identity provider. */
+  async visit(request: Request, visitor: Visitor): Promise<Response> {
+    const { provider, cookie, urls } = this.#deps;
+    return await this.#answering(visitor, async () => {
+      if (provider === undefined) throw new Unanswerable("No login leads there.", "owner", undefined, { status: 404 });
+      const home = `${urls.issuer}/`;
+      const login: LoginRequest = {
+        clientId: START_PAGE,
+        redirectUri: home,
+        redirectGiven: true,
+        state: undefined,
+        challenge: "",
+        scopes: [],
+        audience: undefined,
+        resource: undefined,
+      };
+      const cookies = request.headers.get("cookie");
+      try {
+        return await provider.begin(login, cookie.read(cookies) ?? "", cookies);
+      } catch (error) {
+        if (!(error instanceof ProviderTrouble)) throw error;
+        const turn = error.down ? "later" : "owner";
+        throw new Unanswerable(`${provider.label} cannot be used at the moment.`, turn, undefined, { status: 503 });
+      }
+    });
+  }
+
+  async #sendToProvider(
+    request: Request,
+    login: LoginRequest,
+    client: Client,
+    provider: ProviderLogin,
+  ): Promise<Response> {
+    const { cookie, log } = this.#deps;
+    const cookies = request.headers.get("cookie");
+    try {
+      return await provider.begin(login, cookie.read(cookies) ?? "", cookies);
+    } catch (error) {
+      if (!(error instanceof ProviderTrouble)) throw error;
+      log.error({ provider: provider.label, reason: error.message }, "the identity provider cannot be used");
+      const message = error.down
+        ? `${provider.label} does not answer at the moment. Try again in a minute.`
+        : `${provider.label} cannot be used: the owner of this server has to look into its log.`;
+      return await this.#form(request, login, client, {
+        status: error.down ? 503 : 502,
+        message,
+        ...(error.down ? { retryAfter: 10 } : {}),
+      });
+    }
   }
 
   async #logIn(
@@ -128,13 +211,15 @@ export class Login {
     return await this.#allow(login, client, tried.username);
   }
 
-  async #allow(login: LoginRequest, client: Client, username: string): Promise<Response> {
+  /** @param provided what the identity provider said, sealed; undefined for a login with a password */
+  async #allow(login: LoginRequest, client: Client, username: string, provided?: string): Promise<Response> {
     const { grants, users, clock, urls, log, pages } = this.#deps;
     const code = await grants.begin(
       {
         client: client.id,
         user: username,
-        passwordMark: users.mark(username),
+        // Who came through the provider is not thrown out by a new password.
+        ...(provided === undefined ? { passwordMark: users.mark(username) } : { passwordMark: undefined, provided }),
         scopes: login.scopes,
         audience: login.audience,
       },
@@ -162,7 +247,7 @@ export class Login {
   }
 
   async #form(request: Request, login: LoginRequest, client: Client, shown: Shown): Promise<Response> {
-    const { cookie, transactions, resources, urls, pages, refreshMs } = this.#deps;
+    const { cookie, transactions, resources, urls, pages, refreshMs, provider, users } = this.#deps;
     const known = cookie.read(request.headers.get("cookie"));
     const fresh = known === undefined ? cookie.make() : undefined;
     const transaction = transactions.seal(login, known ?? fresh?.value ?? "");
@@ -184,14 +269,16 @@ export class Login {
       Transaction: transaction,
       Username: shown.username,
       ErrorMessage: shown.message,
+      Provider: provider?.label,
+      PasswordLogin: provider === undefined || users.any,
     };
-    const headers = pageHeaders(await pages.custom("authorize.html"));
+    const custom = await pages.custom("authorize.html");
+    const headers = pageHeaders(custom);
     if (fresh !== undefined) headers.append("Set-Cookie", fresh.header);
     if (shown.retryAfter !== undefined) headers.set("Retry-After", String(shown.retryAfter));
-    return new Response(withTransaction(await pages.render("authorize.html", data), transaction), {
-      status: shown.status,
-      headers,
-    });
+    const html = withTransaction(await pages.render("authorize.html", data), transaction);
+    const whole = provider !== undefined && custom ? withProvider(html, provider.label) : html;
+    return new Response(whole, { status: shown.status, headers });
   }
 
   #common(client?: Client): PageData {
@@ -242,7 +329,7 @@ export class Login {
   }
 
   /** An error the person sees, and nobody else. */
-  async #refuse(error: Unanswerable, visitor: Visitor, status = 400): Promise<Response> {
+  async #refuse(error: Unanswerable, visitor: Visitor, status = error.status): Promise<Response> {
     const { pages, log } = this.#deps;
     const id = randomBytes(4).toString("hex");
     log.warn(
@@ -261,7 +348,9 @@ export class Login {
           : undefined,
       ErrorID: id,
     });
-    return new Response(html, { status, headers: pageHeaders(await pages.custom(name)) });
+    const headers = pageHeaders(await pages.custom(name));
+    if (error.cookie !== undefined) headers.append("Set-Cookie", error.cookie);
+    return new Response(html, { status, headers });
   }
 }
 
@@ -269,6 +358,8 @@ const ADVICE = {
   client: "Go back to the app and connect it again. If that does not help, its maker has to correct it.",
   owner: "The owner of this server has to correct it.",
   person: "Go back to the app and begin the login again.",
+  later: "Wait a minute, then go back to the app and begin the login again.",
+  stranger: "Ask its owner to add you, or go back to the app and begin again with another account.",
 } as const;
 
 /** Where an answer goes, as a person would say it. */

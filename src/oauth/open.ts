@@ -7,6 +7,7 @@ import type { AuthorizationServerDeps } from "./authorization-server.ts";
 import { Clients } from "./clients.ts";
 import { Grants } from "./grants.ts";
 import { LoginThrottle } from "./throttle.ts";
+import { Provider } from "./provider/provider.ts";
 
 /**
  * Opens the authorization server of a configuration, on the state in its `persistenceDir`.
@@ -15,9 +16,10 @@ import { LoginThrottle } from "./throttle.ts";
  */
 export async function openAuthorizationServer(
   before: AuthorizationServer | undefined,
-  deps: AuthorizationServerDeps,
+  given: Omit<AuthorizationServerDeps, "provider">,
 ): Promise<AuthorizationServer> {
-  const { config, log, clock, accounts } = deps;
+  const { config, log, clock, accounts } = given;
+  const deps = { ...given, provider: Provider.open(before?.provider, config.identityProvider, given) };
   const users = [...accounts.all()];
   if (users.length === 0 && config.usersFile === undefined) {
     log.warn({}, "OAuth is on, but there are no users, so nobody can log in: add them to oauth2.users");

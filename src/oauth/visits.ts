@@ -17,6 +17,9 @@ interface Record {
   readonly mark: string | undefined;
 }
 
+/** Stands for the start page where a login through a provider names the client it is for; no client is called so. */
+export const START_PAGE = "";
+
 /** Somebody who is logged in on the start page. */
 export interface Visit {
   readonly user: string;
@@ -66,11 +69,14 @@ export class Visits {
       : undefined;
   }
 
-  /** @returns the `Set-Cookie` header */
-  async begin(user: string): Promise<string> {
+  /**
+   * @param provided the identity provider has said who it is, so a new password here changes nothing
+   * @returns the `Set-Cookie` header
+   */
+  async begin(user: string, provided = false): Promise<string> {
     const { store, clock } = this.#deps;
     const secret = randomBytes(32).toString("base64url");
-    const record: Record = { user, mark: this.#deps.mark(user) };
+    const record: Record = { user, mark: provided ? undefined : this.#deps.mark(user) };
     await store.set(keyOf(secret), JSON.stringify(record), clock.now() + VISIT_MS);
     return `${this.#cookie}=${secret}; ${this.#attributes}; Max-Age=${VISIT_MS / 1_000}`;
   }

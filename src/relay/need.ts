@@ -54,25 +54,33 @@ export function carriedHeaders(server: ServerConfig, caller: Caller): Carried | 
   return pairs.length === 0 ? undefined : { key: JSON.stringify(pairs), env, headers };
 }
 
-/** Whose connection it is: `""` everybody's, else a part of the key. `exclusive` when one session has it for itself. */
-export function ownerOf(
-  server: ServerConfig,
-  caller: Caller,
-  session: Session | undefined,
-): { key: string; exclusive: boolean } {
-  const none = caller.local === undefined ? "" : `local ${caller.local.key}`;
-  const mine =
-    session === undefined ? { key: none, exclusive: false } : { key: `session ${session.id}`, exclusive: true };
+/** Whose connection it is. */
+interface Owner {
+  /** `""` is everybody's, else a part of the key. */
+  readonly key: string;
+  /** One session has it for itself. */
+  readonly exclusive: boolean;
+}
+
+const EVERYBODY: Owner = Object.freeze({ key: "", exclusive: false });
+
+/** Whose connection a request needs; asked at every one, so no key is made that is not used. */
+export function ownerOf(server: ServerConfig, caller: Caller, session: Session | undefined): Owner {
   switch (server.isolation) {
     case "shared":
-      return { key: "", exclusive: false };
+      return EVERYBODY;
     case "user":
       return { key: `user ${caller.principal.id}`, exclusive: false };
     case "session":
-      return mine;
+      return ofSession(caller, session);
     case "auto":
-      return server.target.kind !== "stdio" || session?.ownChild === true ? mine : { key: "", exclusive: false };
+      return server.target.kind !== "stdio" || session?.ownChild === true ? ofSession(caller, session) : EVERYBODY;
   }
+}
+
+function ofSession(caller: Caller, session: Session | undefined): Owner {
+  if (session !== undefined) return { key: `session ${session.id}`, exclusive: true };
+  return caller.local === undefined ? EVERYBODY : { key: `local ${caller.local.key}`, exclusive: false };
 }
 
 export function sharedDeclaration(server: ServerConfig, identity: Identity): Declaration {

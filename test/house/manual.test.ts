@@ -20,6 +20,9 @@ const PAGES = [
     .map((name) => `docs/${name}`),
 ];
 
+/** Of a password nobody has. */
+const HASH = "$2b$11$abcdefghijklmnopqrstuuFJi7iFaRgYdrpjIJmmcKDkMWYZQdqgm";
+
 describe("the parts of the manual that are made of the program are current: make manual", () => {
   test("docs/configuration.md", async () => {
     expect(await Bun.file(join(root, "docs/configuration.md")).text()).toBe(configurationPage());
@@ -68,11 +71,12 @@ describe.each(PAGES)("%s", (page) => {
     for (const { place, language, code } of blocksOf(page)) {
       if (language !== "jsonc") continue;
       const variables = [...code.matchAll(/\$\{(\w+)\}/g)].map(([, name = ""]) => name);
-      const env = Object.fromEntries(variables.map((name) => [name, `${name}-0123456789`]));
+      const env = Object.fromEntries(
+        variables.map((name) => [name, /PASSWORD|HASH/.test(name) ? HASH : `${name}-0123456789`]),
+      );
       const context = { env: { PATH: "/bin", ...env }, cwd: root, home: "/nowhere", overrides: {}, fetch };
       const { config, problems } = await loadConfig({ kind: "text", text: code, name: place }, context);
-      // What stands for a hash is none here.
-      expect([place, problems.filter(({ message }) => !message.includes("plain"))]).toEqual([place, []]);
+      expect([place, problems]).toEqual([place, []]);
       expect(config?.servers.size).toBeGreaterThan(0);
     }
   });

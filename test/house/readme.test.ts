@@ -13,10 +13,16 @@ function blocks(language: string): { line: number; code: string }[] {
     .map((match) => ({ line: readme.slice(0, match.index).split("\n").length + 1, code: match[2] ?? "" }));
 }
 
+/** Of a password nobody has. */
+const HASH = "$2b$11$abcdefghijklmnopqrstuuFJi7iFaRgYdrpjIJmmcKDkMWYZQdqgm";
+
 /** Loads a text with every variable set that it names. */
 function load(text: string, name: string) {
   const env = Object.fromEntries(
-    [...text.matchAll(/\$\{(\w+)\}/g)].map(([, variable]) => [variable, "t0ken-of-a-test"]),
+    [...text.matchAll(/\$\{(\w+)\}/g)].map(([, variable]) => [
+      variable,
+      variable?.endsWith("_HASH") === true ? HASH : "t0ken-of-a-test",
+    ]),
   );
   const context = { env: { PATH: "/bin", ...env }, cwd: root, home: "/nowhere", overrides: {}, fetch };
   return loadConfig({ kind: "text", text, name }, context);
