@@ -8,10 +8,10 @@ const NETWORK =
 /** A Debian of its own in a directory, with nothing of this project in it. Needs root, debootstrap and unshare. */
 export class BareRoot implements Disposable {
   readonly path: string;
-  readonly #log: (text: string) => void;
+  readonly #log: (text: string) => unknown;
 
   /** @param from an earlier root to begin with; absent: a fresh Debian 12, which takes a minute or two */
-  constructor(path: string, log: (text: string) => void, from?: string) {
+  constructor(path: string, log: (text: string) => unknown, from?: string) {
     this.path = path;
     this.#log = log;
     rmSync(path, { recursive: true, force: true });
