@@ -84,7 +84,7 @@ describe("workflows", () => {
     const tried = [...read(".github/workflows/release.yml").matchAll(/file: mcp-proxy-([\w-]+)/g)].map(
       ([, name]) => name,
     );
-    expect(tried.toSorted()).toEqual(platforms.toSorted());
+    expect(new Set(tried)).toEqual(new Set(platforms));
   });
 });
 
