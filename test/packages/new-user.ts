@@ -4,7 +4,7 @@
  *
  * Usage, as root, with port 9090 free: bun test/packages/new-user.ts [DIRECTORY OF AN UNTOUCHED DEBIAN 12]
  */
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { commandsOf } from "../support/markdown.ts";
@@ -29,6 +29,13 @@ async function until(what: string, seconds: number, check: () => Promise<boolean
   throw new Error(`did not happen in ${seconds} s: ${what}`);
 }
 
+/** Every process below one, the nearest first. */
+function below(pid: number): number[] {
+  const file = `/proc/${pid}/task/${pid}/children`;
+  const children = existsSync(file) ? readFileSync(file, "utf8").trim().split(" ").filter(Boolean).map(Number) : [];
+  return children.flatMap((child) => [child, ...below(child)]);
+}
+
 async function walk(machine: BareRoot): Promise<void> {
   const home = "/home/node";
   const options = { user: "node:node", cwd: `${home}/mcp-proxy`, env: { HOME: home, NO_COLOR: "1" } };
@@ -49,6 +56,11 @@ async function walk(machine: BareRoot): Promise<void> {
     const page = await (await fetch(`${base}/`, { headers: { Accept: "text/html" } })).text();
     if (!page.includes(`${base}/everything/mcp`)) throw new Error("the start page does not show the servers");
     say("(the start page shows the servers)\n\n");
+    // The page says "nothing but curl", and this machine has not even that.
+    machine.run(["sh", "-c", "apt-get install -q -y --no-install-recommends curl"], {
+      shown: "apt-get install curl",
+      quiet: true,
+    });
     type(printed("curl -s"));
     const inspect = printed("npx -y @modelcontextprotocol/inspector");
     type(inspect);
@@ -60,11 +72,8 @@ async function walk(machine: BareRoot): Promise<void> {
     type(printed("build/mcp-proxy connect cursor"));
     type("build/mcp-proxy check --config config.example.jsonc");
   } finally {
-    const [inside] = readFileSync(`/proc/${proxy.pid}/task/${proxy.pid}/children`, "utf8")
-      .trim()
-      .split(" ")
-      .map(Number);
-    if (inside !== undefined && inside > 0) process.kill(inside, "SIGINT");
+    // As a terminal does it: everybody in the foreground hears of Ctrl-C.
+    for (const pid of below(proxy.pid)) process.kill(pid, "SIGINT");
     const late = setTimeout(() => proxy.kill("SIGKILL"), 20_000);
     say(`^C\n(make run ended with ${await proxy.exited})\n`);
     clearTimeout(late);
