@@ -251,10 +251,7 @@ export class Daemon {
       clock,
       log,
       meter: this.#meters.login,
-      onEnd: (principal) => {
-        this.#sessions.endOf(principal);
-        this.#endStreams((id) => id === principal);
-      },
+      onEnd: (principal) => this.#expel(({ id }) => id === principal),
     });
   }
 
@@ -351,14 +348,11 @@ export class Daemon {
     const users = new Set(change.users);
     const keys = new Set(change.keys);
     const affected = ({ user, id }: Principal): boolean => keys.has(id) || (user !== undefined && users.has(user));
-    for (const [name, { endpoint, gate }] of this.#rooms) {
-      this.#sessions.drop(name, (session) => !gate.knows(session.principal));
-      endpoint.switchboard.dismissListening((principal) => !gate.knows(principal));
+    // Whoever is known nowhere any more; what a single endpoint lets in is settled when its configuration changes.
+    this.#expel((principal) => !this.#directory.knows(principal));
+    for (const [name, { endpoint }] of this.#rooms) {
       for (const session of this.#sessions.of(name)) if (affected(session.principal)) endpoint.restored(session);
       endpoint.switchboard.rightsChanged(affected);
-    }
-    for (const line of [...this.#sseLines.values()]) {
-      if (this.#rooms.get(line.endpoint)?.gate.knows(line.principal) === false) line.stream.end();
     }
   }
 
@@ -371,9 +365,11 @@ export class Daemon {
     for (const text of this.#idlePatterns.look(servers)) this.#deps.log.warn({}, text);
   }
 
-  #endStreams(which: (principal: string) => boolean): void {
-    for (const line of [...this.#sseLines.values()]) if (which(line.principal.id)) line.stream.end();
-    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.dismissListening(({ id }) => which(id));
+  /** Ends all that somebody has open: sessions, streams, calls in flight. */
+  #expel(which: (principal: Principal) => boolean): void {
+    this.#sessions.endAll(which);
+    for (const line of [...this.#sseLines.values()]) if (which(line.principal)) line.stream.end();
+    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.expel(which);
   }
 
   /** Leaves an address: nobody gets in there any more, but calls that came in by it are answered. */

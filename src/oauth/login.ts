@@ -123,9 +123,9 @@ export class Login {
 
   /** The identity provider sends somebody back. */
   async returned(request: Request, visitor: Visitor): Promise<Response> {
-    const { provider, cookie } = this.#deps;
+    const { provider, cookie, urls } = this.#deps;
     const { searchParams, search } = new URL(request.url);
-    const response = await this.#answering(visitor, async () => {
+    const run = async (): Promise<Response> => {
       if (provider === undefined) throw new Unanswerable("No login leads here.", "owner", undefined, { status: 404 });
       const cookies = request.headers.get("cookie");
       const pending = provider.open(new Params(searchParams), cookie.read(cookies), cookies);
@@ -136,9 +136,15 @@ export class Login {
         return home;
       }
       const client = await this.#client(pending.request.clientId, visitor);
-      const arrived = await provider.finish(search, pending);
+      const arrived = await provider.finish(search, pending).catch((error: unknown) => {
+        const { logins } = this.#deps.meter;
+        if (error instanceof Unanswerable) logins[error.turn === "stranger" ? "not_a_user" : "provider_failed"]++;
+        throw error;
+      });
       return await this.#allow(pending.request, client, arrived.user, this.#deps.keepSealed(arrived));
-    });
+    };
+    // Strangers find this address too, and must not read there what the path prefix is.
+    const response = await this.#answering(visitor, run, urls.providerStyle);
     return provider?.forget(response, searchParams.get("state")) ?? response;
   }
 
@@ -181,6 +187,7 @@ export class Login {
       return await provider.begin(login, cookie.read(cookies) ?? "", cookies);
     } catch (error) {
       if (!(error instanceof ProviderTrouble)) throw error;
+      this.#deps.meter.logins.provider_failed++;
       log.error({ provider: provider.label, reason: error.message }, "the identity provider cannot be used");
       const message = error.down
         ? `${provider.label} does not answer at the moment. Try again in a minute.`
@@ -231,7 +238,11 @@ export class Login {
       },
     );
     this.#deps.meter.logins.ok++;
-    log.info({ user: username, client: client.id, name: client.metadata.client_name }, "a user allowed a client");
+    const roles = this.#deps.users.rolesOf(username);
+    log.info(
+      { user: username, roles, client: client.id, name: client.metadata.client_name },
+      "a user allowed a client",
+    );
     const location = withAnswer(login.redirectUri, { code, state: login.state, iss: urls.issuer });
     // A page of one's own site is followed at once; a program beside the browser leaves the person looking at this tab.
     if (login.redirectUri.startsWith("https:") && !(await pages.custom("success.html"))) return redirectTo(location);
@@ -305,7 +316,7 @@ export class Login {
     return local === undefined ? undefined : resources.audience(local);
   }
 
-  async #answering(visitor: Visitor, run: () => Promise<Response>): Promise<Response> {
+  async #answering(visitor: Visitor, run: () => Promise<Response>, style?: string): Promise<Response> {
     try {
       return await run();
     } catch (error) {
@@ -320,16 +331,17 @@ export class Login {
           }),
         );
       }
-      if (error instanceof Unanswerable) return await this.#refuse(error, visitor);
-      if (error instanceof DocumentError) return await this.#refuse(new Unanswerable(error.message, "client"), visitor);
+      if (error instanceof Unanswerable) return await this.#refuse(error, visitor, style);
+      if (error instanceof DocumentError)
+        return await this.#refuse(new Unanswerable(error.message, "client"), visitor, style);
       if (error instanceof OAuthError)
-        return await this.#refuse(new Unanswerable(error.message, "client"), visitor, error.status);
+        return await this.#refuse(new Unanswerable(error.message, "client"), visitor, style, error.status);
       throw error;
     }
   }
 
   /** An error the person sees, and nobody else. */
-  async #refuse(error: Unanswerable, visitor: Visitor, status = error.status): Promise<Response> {
+  async #refuse(error: Unanswerable, visitor: Visitor, style?: string, status = error.status): Promise<Response> {
     const { pages, log } = this.#deps;
     const id = randomBytes(4).toString("hex");
     log.warn(
@@ -339,6 +351,7 @@ export class Login {
     const name: PageName = "error.html";
     const html = await pages.render(name, {
       ...this.#common(),
+      ...(style === undefined ? {} : { StyleURL: style }),
       ErrorMessage: error.message,
       RedirectURI: error.redirectUri,
       Advice: ADVICE[error.turn],

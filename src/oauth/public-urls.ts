@@ -34,6 +34,11 @@ export class PublicUrls {
     return `${this.#configured ?? `${this.#scheme}://${this.#host}:${this.#port()}`}/auth/callback`;
   }
 
+  /** The style sheet of the pages at the callback. */
+  get providerStyle(): string {
+    return this.providerCallbackPath.replace(/callback$/, "style.css");
+  }
+
   get providerCallbackPath(): string {
     return new URL(this.providerCallback).pathname;
   }
