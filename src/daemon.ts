@@ -13,6 +13,7 @@ import { Door } from "./http/door.ts";
 import type { Guarded } from "./http/door.ts";
 import { openListener } from "./http/listener.ts";
 import type { Listener } from "./http/listener.ts";
+import { endpointExplainer } from "./http/endpoint-page.ts";
 import { HostRule, OriginRule } from "./http/origin.ts";
 import { createPages } from "./http/pages.ts";
 import { PathTable, pathOf } from "./http/paths.ts";
@@ -461,6 +462,7 @@ export class Daemon {
     const common = { sessions: this.#sessions, clock, log, draining: () => this.#draining };
     const ends = { ...common, heartbeat: this.#heartbeat, stateless, maxRequestBytes };
     const urls = this.#urlsOf(config);
+    const explain = endpointExplainer({ config, rooms, paths, urls });
     return new Door({
       origins: new OriginRule(config),
       hosts,
@@ -477,10 +479,14 @@ export class Daemon {
       paths,
       rooms: new Map<string, Guarded>([...rooms, ...joint]),
       log,
+      explain,
       streamableHttp: new StreamableHttp({ ...ends, replays: this.#replays }),
       httpSse: new HttpSse({ ...ends, lines: this.#sseLines }),
       pages: createPages({
         ...common,
+        config,
+        urls,
+        explain,
         hosts,
         paths,
         rooms,
@@ -490,7 +496,7 @@ export class Daemon {
         addresses: new ClientAddress(config),
         startedAt: this.#startedAt,
         meters: this.#meters,
-        viewer: (request, peers) => viewerOf(request, peers, rooms),
+        viewer: (request, peers, visit) => viewerOf(request, peers, rooms, visit),
       }),
     });
   }
