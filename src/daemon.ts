@@ -13,6 +13,7 @@ import { Door } from "./http/door.ts";
 import type { Guarded } from "./http/door.ts";
 import { openListener } from "./http/listener.ts";
 import type { Listener } from "./http/listener.ts";
+import { endpointExplainer } from "./http/endpoint-page.ts";
 import { HostRule, OriginRule } from "./http/origin.ts";
 import { createPages } from "./http/pages.ts";
 import { PathTable, pathOf } from "./http/paths.ts";
@@ -263,10 +264,7 @@ export class Daemon {
       clock,
       log,
       meter: this.#meters.login,
-      onEnd: (principal) => {
-        this.#sessions.endOf(principal);
-        this.#endStreams((id) => id === principal);
-      },
+      onEnd: (principal) => this.#expel(({ id }) => id === principal),
     });
   }
 
@@ -398,24 +396,14 @@ export class Daemon {
     const users = new Set(change.users);
     const keys = new Set(change.keys);
     const affected = ({ user, id }: Principal): boolean => keys.has(id) || (user !== undefined && users.has(user));
-    // A server is used by those too who came in by the URL of several.
-    const joint = [...this.#joint.values()];
-    for (const [name, { endpoint, gate }] of this.#rooms) {
-      this.#sessions.drop(name, (session) => !gate.knows(session.principal));
-      endpoint.switchboard.dismissListening(
-        (principal) => !gate.knows(principal) && !joint.some((room) => room.gate.knows(principal)),
-      );
+    // Whoever is known nowhere any more; what a single endpoint lets in is settled when its configuration changes.
+    this.#expel((principal) => !this.#directory.knows(principal));
+    for (const [name, { endpoint }] of this.#rooms) {
       for (const session of this.#sessions.of(name)) if (affected(session.principal)) endpoint.restored(session);
       endpoint.switchboard.rightsChanged(affected);
     }
-    for (const [name, { endpoint, gate }] of this.#joint) {
-      this.#sessions.drop(name, (session) => !gate.knows(session.principal));
-      endpoint.accessChanged((principal) => gate.knows(principal), affected);
-    }
-    for (const line of [...this.#sseLines.values()]) {
-      if ((this.#rooms.get(line.endpoint) ?? this.#joint.get(line.endpoint))?.gate.knows(line.principal) === false)
-        line.stream.end();
-    }
+    for (const { endpoint } of this.#joint.values())
+      endpoint.accessChanged((principal) => this.#directory.knows(principal), affected);
   }
 
   /** Says which patterns of users and keys fit nothing. @param changed they are others than before */
@@ -427,10 +415,12 @@ export class Daemon {
     for (const text of this.#idlePatterns.look(servers)) this.#deps.log.warn({}, text);
   }
 
-  #endStreams(which: (principal: string) => boolean): void {
-    for (const line of [...this.#sseLines.values()]) if (which(line.principal.id)) line.stream.end();
-    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.dismissListening(({ id }) => which(id));
-    for (const { endpoint } of this.#joint.values()) endpoint.accessChanged(({ id }) => !which(id));
+  /** Ends all that somebody has open: sessions, streams, calls in flight. */
+  #expel(which: (principal: Principal) => boolean): void {
+    this.#sessions.endAll(which);
+    for (const line of [...this.#sseLines.values()]) if (which(line.principal)) line.stream.end();
+    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.expel(which);
+    for (const { endpoint } of this.#joint.values()) endpoint.accessChanged((principal) => !which(principal));
   }
 
   /** Leaves an address: nobody gets in there any more, but calls that came in by it are answered. */
@@ -472,6 +462,7 @@ export class Daemon {
     const common = { sessions: this.#sessions, clock, log, draining: () => this.#draining };
     const ends = { ...common, heartbeat: this.#heartbeat, stateless, maxRequestBytes };
     const urls = this.#urlsOf(config);
+    const explain = endpointExplainer({ config, rooms, paths, urls });
     return new Door({
       origins: new OriginRule(config),
       hosts,
@@ -488,10 +479,14 @@ export class Daemon {
       paths,
       rooms: new Map<string, Guarded>([...rooms, ...joint]),
       log,
+      explain,
       streamableHttp: new StreamableHttp({ ...ends, replays: this.#replays }),
       httpSse: new HttpSse({ ...ends, lines: this.#sseLines }),
       pages: createPages({
         ...common,
+        config,
+        urls,
+        explain,
         hosts,
         paths,
         rooms,
@@ -501,7 +496,7 @@ export class Daemon {
         addresses: new ClientAddress(config),
         startedAt: this.#startedAt,
         meters: this.#meters,
-        viewer: (request, peers) => viewerOf(request, peers, rooms),
+        viewer: (request, peers, visit) => viewerOf(request, peers, rooms, visit),
       }),
     });
   }

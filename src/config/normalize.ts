@@ -134,6 +134,11 @@ export function normalize(draft: Draft): { config: Config; problems: readonly Pr
       hint: 'set "baseURL": "https://mcp.example.com"',
     });
   }
+  if (identityProvider !== undefined && !serves.streamableHttp) {
+    problems.error(["mcpProxy", "type"], 'identityProvider protects nothing with type "sse"', {
+      hint: 'leave "type" out, then both kinds of endpoint are served behind the login',
+    });
+  }
   const keyProblems = proxy.apiKeysFile === undefined ? [] : checkKeyFile(proxy.apiKeysFile, context.cwd);
   checkServers(draft, config);
   checkProtection(draft, config, access, loopback);

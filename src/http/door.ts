@@ -4,6 +4,7 @@ import type { Gate } from "../auth/gate.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Endpoint } from "../relay/served.ts";
 import type { Log } from "../telemetry/log.ts";
+import { isBrowser } from "./accept.ts";
 import { admit, refuse } from "./admit.ts";
 import type { Admission, AdmissionDeps } from "./admit.ts";
 import { IDLE_TIMEOUT_SECONDS } from "./caller.ts";
@@ -27,6 +28,8 @@ export interface DoorDeps extends AdmissionDeps {
   readonly streamableHttp: StreamableHttp;
   readonly httpSse: HttpSse;
   readonly log: Log;
+  /** What a browser is shown in the place of an error of an endpoint. */
+  readonly explain: (request: Request, answer: Response) => Promise<Response>;
   /** Everything that is no MCP endpoint. */
   readonly pages: (request: Request, peers: Peers) => Response | Promise<Response>;
 }
@@ -45,6 +48,19 @@ export class Door {
   }
 
   handle(request: Request, peers: Peers): Response | Promise<Response> {
+    return request.method === "GET" && isBrowser(request)
+      ? this.#toPerson(request, peers)
+      : this.#handle(request, peers);
+  }
+
+  /** A person has opened an address that is meant for programs: the same refusal, in words. */
+  async #toPerson(request: Request, peers: Peers): Promise<Response> {
+    const answer = await this.#handle(request, peers);
+    const endpoint = this.#deps.paths.find(pathOf(request.url)) !== undefined;
+    return endpoint && answer.status >= 400 ? await this.#deps.explain(request, answer) : answer;
+  }
+
+  #handle(request: Request, peers: Peers): Response | Promise<Response> {
     const host = request.headers.get("host");
     if (host !== this.#host) {
       // Its slashes, question marks and at signs would become part of the URL that is looked at below.

@@ -148,8 +148,16 @@ export class Line {
   }
 
   /** Ends the streams of all who listen, with their answers. */
-  finishListening(which: (principal: Principal) => boolean = () => true): void {
+  finishListening(): void {
+    for (const listening of [...this.#hearing.listening]) listening.finish();
+  }
+
+  /** Ends what some have open who are not let in any more. */
+  expel(which: (principal: Principal) => boolean): void {
     for (const listening of [...this.#hearing.listening]) if (which(listening.principal)) listening.finish();
+    for (const exchange of [...this.#exchanges]) {
+      if (which(exchange.caller.principal)) exchange.cancel("the caller is not let in any more");
+    }
   }
 
   /** What some may use has changed: those of them that listen look at their lists again. */

@@ -211,9 +211,9 @@ export class Switchboard implements UpstreamListener, LineOwner {
     for (const line of this.#lines.values()) line.finishListening();
   }
 
-  /** Ends the streams of modern clients that are not let in any more. */
-  dismissListening(which: (principal: Principal) => boolean): void {
-    for (const line of this.#lines.values()) line.finishListening(which);
+  /** Ends what some have open who are not let in any more: streams of modern clients, and calls in flight. */
+  expel(which: (principal: Principal) => boolean): void {
+    for (const line of this.#lines.values()) line.expel(which);
   }
 
   /** Modern clients that listen are told to look at their lists again. */
