@@ -204,6 +204,7 @@ async function run(config: Config, output: Output, io: ServeIo, reloader: Reload
   }
   // First: who reads that it listens may ask for a reload at once.
   reloader.start(daemon, config);
+  tellTokens(config, log);
   if (format === "pretty" && io.live(descriptor) && config.log.level !== "silent")
     board = showBoard(config, url, output, daemon, io);
   else announce(config, url, log);
@@ -217,17 +218,19 @@ function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
 
+/** Who expects every caller to log in may not know of these. */
+function tellTokens(config: Config, log: LeveledLog): void {
+  const keys = config.apiKeys !== undefined || config.apiKeysFile !== undefined;
+  const servers = [...config.servers.values()]
+    .filter((each) => each.oauth === true && (keys || each.authTokens !== undefined))
+    .map((each) => each.displayName);
+  if (servers.length === 0) return;
+  log.info({ servers }, `beside the login these take static tokens or API keys: ${servers.join(", ")}`);
+}
+
 /** What runs and where, for the log. */
 function announce(config: Config, url: string, log: LeveledLog): void {
   log.info({ servers: config.servers.size, source: config.source }, `listening on ${url}`);
-  const keys = config.apiKeys !== undefined || config.apiKeysFile !== undefined;
-  const beside = [...config.servers.values()].filter(
-    (each) => each.oauth === true && (keys || each.authTokens !== undefined),
-  );
-  if (beside.length > 0) {
-    const names = beside.map((each) => each.displayName);
-    log.info({ servers: names }, `beside the login these take static tokens or API keys: ${names.join(", ")}`);
-  }
   for (const { label, url: endpoint } of endpointsOf(config, url)) log.info({}, `${label} is at ${endpoint}`);
 }
 
