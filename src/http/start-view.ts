@@ -1,6 +1,7 @@
 import type { Config } from "../config/config.ts";
 import type { Consent } from "../oauth/consents.ts";
 import { allowsTool } from "../policy/tool-filter.ts";
+import { toolFacts } from "../upstream/tool-facts.ts";
 import type { ToolFacts } from "../upstream/tool-facts.ts";
 import type { UpstreamStatus } from "../upstream/upstream.ts";
 import type { Viewer } from "./health.ts";
@@ -136,15 +137,13 @@ function insideOf({ endpoint }: Room, viewer: Viewer, now: number): NonNullable<
   // A tool that is not for this viewer does not exist for him; one the filter leaves out is only counted.
   const all = [...(status.catalogue?.tools ?? [])].filter((name) => viewer.tool(endpoint.name, name));
   const kept = filter === undefined ? all : all.filter((name) => allowsTool(filter, name));
-  const tools = kept.map((name) => ({ name, ...(status.catalogue?.facts.get(name) ?? NO_FACTS) }));
+  const tools = kept.map((name) => ({ name, ...toolFacts(status.catalogue?.lists.tools.get(name) ?? "{}") }));
   const state = stateOf(status, now);
   const counted =
     kept.length === all.length ? count(all.length, "tool") : `${kept.length} of ${count(all.length, "tool")}`;
   const text = all.length === 0 ? state.text : `${state.text} · ${counted}`;
   return { state: { ...state, text }, tools, leftOut: all.length - kept.length };
 }
-
-const NO_FACTS: ToolFacts = { title: undefined, description: undefined, readOnly: false, destructive: false };
 
 /** Several servers at one URL. */
 function sumOf(servers: readonly EndpointView[]): EndpointView["inside"] {
