@@ -1,6 +1,6 @@
 import type { Tool } from "./client.ts";
 import type { Loader } from "./loader.ts";
-import { CONNECTIONS, HEAVY_CONNECTIONS, type Plan } from "./plan.ts";
+import { CONNECTIONS, HEAVY_CONNECTIONS, type Plan, WARM_CALLS } from "./plan.ts";
 import { PEER_NAMES, type Peer } from "./peers.ts";
 import { openFileLimit, residentKb } from "./proc.ts";
 import type { Processes } from "./processes.ts";
@@ -117,8 +117,9 @@ export async function measureCalls(bench: Bench): Promise<Row[]> {
     await inRounds(bench, [rate, cpu], names, plan.rounds, async (name, round) => {
       const { destination, pid } = target(name);
       const warmSeconds = round === 0 ? plan.warmSeconds * 3 : plan.warmSeconds;
+      const warmCalls = round === 0 && tool === "echo" && !isPeer(name) ? WARM_CALLS : 0;
       const seconds = plan.callSeconds;
-      const job = { kind: "calls", destination, pid, tool, connections, warmSeconds, seconds } as const;
+      const job = { kind: "calls", destination, pid, tool, connections, warmSeconds, warmCalls, seconds } as const;
       const result = await bench.loader().run(job);
       rate.samples[name].push(result.calls / result.seconds);
       if (result.cpu !== undefined) cpu.samples[name].push((result.cpu / result.calls) * cpuFactor);

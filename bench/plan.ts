@@ -21,6 +21,8 @@ export interface Plan {
 }
 
 export const CONNECTIONS = 32;
+/** After these the runtime has compiled the way of a call. */
+export const WARM_CALLS = 30_000;
 /** Large answers and streams are measured with few clients, so that memory in flight does not decide. */
 export const HEAVY_CONNECTIONS = 4;
 /** wrk's own default would be 2 threads; one leaves a core of a small machine to what is measured. */

@@ -110,10 +110,15 @@ export function renderPeers(rows: readonly Row[]): string | undefined {
       return [`${row.title}, ${row.unit}`, show(medians.ours), ...measured.map(cell)];
     });
   const lines = aligned([["", "ours", ...measured], ...cells], Number.POSITIVE_INFINITY);
-  const gaps = rows.flatMap((row) =>
-    Object.entries(row.gaps ?? {}).map(([name, why]) => `${name}, ${row.title}: ${why.split("\n")[0]}`),
-  );
-  return [...lines, ...(gaps.length > 0 ? ["", ...gaps] : [])].join("\n");
+  const gaps = new Map<string, string>();
+  for (const { title, gaps: missing = {} } of rows) {
+    // Rows measured together fail together.
+    for (const [name, why] of Object.entries(missing)) {
+      const first = `${name}: ${why.split("\n")[0]?.slice(0, 60)}`;
+      if (!gaps.has(first)) gaps.set(first, `${first} (${title})`);
+    }
+  }
+  return [...lines, ...(gaps.size > 0 ? ["", ...gaps.values()] : [])].join("\n");
 }
 
 /** @param text first column after the first that is no number */
