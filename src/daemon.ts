@@ -1,6 +1,6 @@
 import { Directory } from "./auth/directory.ts";
 import type { AccessChange } from "./auth/directory.ts";
-import type { Config } from "./config/config.ts";
+import type { Config, ServerConfig } from "./config/config.ts";
 import { isDeepStrictEqual } from "node:util";
 import { Heartbeat } from "./downstream/heartbeat.ts";
 import { HttpSse } from "./downstream/http-sse.ts";
@@ -21,20 +21,27 @@ import type { Room } from "./http/rooms.ts";
 import { viewerOf } from "./http/viewer.ts";
 import type { AuthorizationServer } from "./oauth/authorization-server.ts";
 import { PublicUrls } from "./oauth/public-urls.ts";
+import { IdlePatterns } from "./policy/idle-patterns.ts";
 import type { Principal } from "./policy/principal.ts";
 import type { Dialogue } from "./relay/dialogue.ts";
 import { RequestLimits } from "./policy/limits.ts";
 import { Parking } from "./relay/parking.ts";
 import { Sessions } from "./relay/sessions.ts";
 import type { Switchboard } from "./relay/switchboard.ts";
+import { Kept } from "./store/kept.ts";
 import { Sealer } from "./store/sealer.ts";
 import type { SealingKeys } from "./store/sealing-key.ts";
 import { AuditFile } from "./telemetry/audit.ts";
 import type { Clock } from "./telemetry/clock.ts";
 import type { Log } from "./telemetry/log.ts";
+import { Meters } from "./telemetry/meters.ts";
 import { settleWhenIdle } from "./telemetry/settle.ts";
+import type { UpstreamStatus } from "./upstream/upstream.ts";
 import { Watchdog } from "./upstream/watchdog.ts";
 
+/** Ids of ended sessions and owners of tasks that are remembered: clients can make both in a loop. */
+const MAX_ENDED = 200_000;
+const MAX_TASKS = 10_000;
 const SWEEP_MS = 10_000;
 const LOGIN_SWEEP_MS = 60_000;
 /** What is left of the time to drain for ending children and closing sockets. */
@@ -57,14 +64,19 @@ export class Daemon {
   readonly #parking: Parking<Dialogue>;
   readonly #heartbeat: Heartbeat;
   readonly #watchdog: Watchdog;
+  /** Ids of sessions that their clients have ended. */
+  readonly #ended: Kept;
+  readonly #tasks: Kept;
   readonly #replays: Replays;
   /** Users and API keys; their files are followed whether or not the configuration is. */
   readonly #directory: Directory;
   readonly #limits: RequestLimits;
+  readonly #idlePatterns = new IdlePatterns();
   #audit: AuditFile | undefined;
   /** The open streams of HTTP+SSE; they live on when a reload replaces what serves them. */
   readonly #sseLines: SseLines = new Map();
   readonly #startedAt: number;
+  readonly #meters = new Meters();
   /** Switchboards that a reload has replaced and whose calls in flight go on. */
   readonly #retiring = new Set<Promise<void>>();
   #config: Config;
@@ -86,7 +98,10 @@ export class Daemon {
     this.#directory = new Directory({ clock, log });
     this.#limits = new RequestLimits(config.limits);
     this.#parking = new Parking(new Sealer("request state", keys.keys), clock);
-    this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config));
+    const kept = { ttlMs: config.sessionMaxAgeMs, clock, log };
+    this.#ended = new Kept({ ...kept, room: "ended sessions", max: MAX_ENDED });
+    this.#tasks = new Kept({ ...kept, room: "tasks", max: MAX_TASKS });
+    this.#sessions = new Sessions(new Sealer("session", keys.keys), clock, random, limitsOf(config), this.#ended);
     this.#replays = new Replays({ events: config.replayEvents, bytes: config.replayBytes });
   }
 
@@ -95,6 +110,14 @@ export class Daemon {
     let open = 0;
     for (const { endpoint } of this.#rooms.values()) open += endpoint.switchboard.open;
     return open;
+  }
+
+  /** Every server as it is now, in the order of the configuration. */
+  get servers(): readonly { readonly config: ServerConfig; readonly status: UpstreamStatus }[] {
+    return [...this.#rooms.values()].map(({ endpoint }) => ({
+      config: endpoint.config,
+      status: endpoint.switchboard.upstream.status,
+    }));
   }
 
   /**
@@ -106,10 +129,12 @@ export class Daemon {
     this.#directory.configure(this.#config);
     this.#audit = this.#openAudit(this.#config);
     this.#login = await this.#openLogin(this.#config);
+    await this.#keepIn(this.#login);
     this.#rooms = this.#makeRooms(this.#config, this.#login);
     this.#door = this.#makeDoor(this.#config, this.#rooms, this.#login);
     this.#listener = await this.#listen(this.#config);
     for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
+    this.#lookAtPatterns(true);
     await this.#keepHouse();
     return { url: this.#listener.url };
   }
@@ -126,6 +151,13 @@ export class Daemon {
     if (room === undefined) throw new Error(`there is no server "${server}"`);
     await this.#keepHouse();
     return new Stdio({ endpoint: room.endpoint, sessions: this.#sessions, log: this.#deps.log, write });
+  }
+
+  /** Connects the servers and nothing else: nobody can call them. For a look at whether they would start. */
+  async startServers(): Promise<void> {
+    this.#rooms = this.#makeRooms(this.#config, undefined);
+    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
+    await this.#keepHouse();
   }
 
   /**
@@ -156,6 +188,7 @@ export class Daemon {
     this.#config = config;
     this.#rooms = rooms;
     this.#login = login;
+    this.#meters.keep(new Set([...config.servers.values()].map((server) => server.displayName)));
     if (moved && this.#listener !== undefined) this.#leave(this.#listener);
     this.#listener = listener;
     await this.#replaceLogin(loginBefore, login);
@@ -187,8 +220,15 @@ export class Daemon {
     this.#heartbeat.stop();
     await this.#listener?.close();
     await this.#watchdog.stop();
+    await this.#keepIn(undefined);
     await this.#login?.close();
     this.#audit?.close();
+  }
+
+  /** What outlives the process is kept with the logins, where there are any. */
+  async #keepIn(login: AuthorizationServer | undefined): Promise<void> {
+    await this.#ended.in(login?.state.store);
+    await this.#tasks.in(login?.state.store);
   }
 
   #openAudit({ auditFile }: Config): AuditFile | undefined {
@@ -209,15 +249,14 @@ export class Daemon {
       urls: this.#urlsOf(config),
       clock,
       log,
-      onEnd: (principal) => {
-        this.#sessions.endOf(principal);
-        this.#endStreams((id) => id === principal);
-      },
+      meter: this.#meters.login,
+      onEnd: (principal) => this.#expel(({ id }) => id === principal),
     });
   }
 
   /** After a reload: logins of users that are gone end, and state that nobody reads any more is closed. */
   async #replaceLogin(before: AuthorizationServer | undefined, now: AuthorizationServer | undefined): Promise<void> {
+    await this.#keepIn(now);
     if (before !== undefined && before.state !== now?.state) await before.close();
     await now?.endForeignLogins();
   }
@@ -236,6 +275,7 @@ export class Daemon {
     const sweep = clock.every(SWEEP_MS, () => {
       this.#sessions.sweep();
       for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.sweep();
+      this.#lookAtPatterns(false);
     });
     const loginSweep = clock.every(LOGIN_SWEEP_MS, () => {
       this.#login
@@ -259,7 +299,7 @@ export class Daemon {
         ? log.error({ server }, `${reason} (panicIfInvalid counts at the start only)`)
         : this.#deps.onPanic(server, reason);
     return makeRooms(config, this.#rooms, this.#config, {
-      access: login?.grants,
+      access: login?.access,
       keys: this.#directory.keys,
       audit: this.#audit,
       limits: this.#limits,
@@ -267,8 +307,10 @@ export class Daemon {
       random,
       log,
       onPanic,
+      meters: this.#meters,
       watchdog: this.#watchdog,
       parking: this.#parking,
+      tasks: this.#tasks,
     });
   }
 
@@ -298,26 +340,35 @@ export class Daemon {
 
   /** Users or keys are other than before: who is gone is out at once, whose rights have changed is told to look again. */
   #accessChanged(change: AccessChange): void {
+    this.#lookAtPatterns(true);
     this.#login
       ?.endForeignLogins()
       .catch((error: unknown) => this.#deps.log.error({ error: String(error) }, "logins could not be ended"));
     const users = new Set(change.users);
     const keys = new Set(change.keys);
     const affected = ({ user, id }: Principal): boolean => keys.has(id) || (user !== undefined && users.has(user));
-    for (const [name, { endpoint, gate }] of this.#rooms) {
-      this.#sessions.drop(name, (session) => !gate.knows(session.principal));
-      endpoint.switchboard.dismissListening((principal) => !gate.knows(principal));
+    // Whoever is known nowhere any more; what a single endpoint lets in is settled when its configuration changes.
+    this.#expel((principal) => !this.#directory.knows(principal));
+    for (const [name, { endpoint }] of this.#rooms) {
       for (const session of this.#sessions.of(name)) if (affected(session.principal)) endpoint.restored(session);
       endpoint.switchboard.rightsChanged(affected);
     }
-    for (const line of [...this.#sseLines.values()]) {
-      if (this.#rooms.get(line.endpoint)?.gate.knows(line.principal) === false) line.stream.end();
-    }
   }
 
-  #endStreams(which: (principal: string) => boolean): void {
-    for (const line of [...this.#sseLines.values()]) if (which(line.principal.id)) line.stream.end();
-    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.dismissListening(({ id }) => which(id));
+  /** Says which patterns of users and keys fit nothing. @param changed they are others than before */
+  #lookAtPatterns(changed: boolean): void {
+    if (changed) this.#idlePatterns.expect(this.#directory.patterns);
+    const servers = [...this.#rooms].map(([name, { endpoint }]) => {
+      return { name, tools: endpoint.switchboard.upstream.catalogue?.tools };
+    });
+    for (const text of this.#idlePatterns.look(servers)) this.#deps.log.warn({}, text);
+  }
+
+  /** Ends all that somebody has open: sessions, streams, calls in flight. */
+  #expel(which: (principal: Principal) => boolean): void {
+    this.#sessions.endAll(which);
+    for (const line of [...this.#sseLines.values()]) if (which(line.principal)) line.stream.end();
+    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.expel(which);
   }
 
   /** Leaves an address: nobody gets in there any more, but calls that came in by it are answered. */
@@ -382,6 +433,7 @@ export class Daemon {
         login,
         addresses: new ClientAddress(config),
         startedAt: this.#startedAt,
+        meters: this.#meters,
         viewer: (request, peers) => viewerOf(request, peers, rooms),
       }),
     });

@@ -1,4 +1,5 @@
 import { homedir } from "node:os";
+import { isatty } from "node:tty";
 import type { RequestLimit } from "./cli/request-limit.ts";
 import type { RunIo } from "./cli/run.ts";
 
@@ -24,9 +25,22 @@ function requestLimit(): RequestLimit {
   };
 }
 
+/**
+ * Tells the two meanings of SIGHUP apart: services are asked to reload by it, and programs in a terminal hear by it that
+ * the terminal was closed. Who closes it wants the program gone, not a proxy that nobody sees any more.
+ */
+function watchTerminals(): () => boolean {
+  const terminals = [0, 1, 2].filter((descriptor) => isatty(descriptor));
+  return () => terminals.some((descriptor) => !isatty(descriptor));
+}
+
 /** The world as the commands see it; nothing else looks at the process. */
 function world(): RunIo {
+  const hungUp = watchTerminals();
   const { stdout, stderr, env } = process;
+  // Whoever reads them may be gone; what cannot be said is no reason to fall.
+  for (const stream of [stdout, stderr]) stream.on("error", () => undefined);
+  const isTerminal = (descriptor: 1 | 2): boolean => (descriptor === 1 ? stdout : stderr).isTTY;
   return {
     stdout: (text) => void stdout.write(text),
     stderr: (text) => void stderr.write(text),
@@ -35,13 +49,24 @@ function world(): RunIo {
     home: homedir(),
     fetch: globalThis.fetch,
     version: typeof MCP_PROXY_VERSION === "string" ? MCP_PROXY_VERSION : "0.0.0-dev",
-    terminal: stdout.isTTY,
-    colour: stdout.isTTY && !env["NO_COLOR"] && env["TERM"] !== "dumb",
+    terminal: (descriptor) => isTerminal(descriptor),
+    colour: (descriptor) => isTerminal(descriptor) && !env["NO_COLOR"] && env["TERM"] !== "dumb",
+    live: (descriptor) => isTerminal(descriptor) && env["TERM"] !== "dumb",
+    size: (descriptor) => {
+      const { columns, rows } = descriptor === 1 ? stdout : stderr;
+      return { columns: columns || 80, rows: rows || 24 };
+    },
     onStop: (call) => {
       process.on("SIGINT", call);
       process.on("SIGTERM", call);
+      process.on("SIGHUP", () => {
+        if (hungUp()) call();
+      });
     },
-    onReload: (call) => process.on("SIGHUP", call),
+    onReload: (call) =>
+      process.on("SIGHUP", () => {
+        if (!hungUp()) call();
+      }),
     readSecret: async (prompt) => {
       const { readSecret } = await import("./cli/read-secret.ts");
       return await readSecret(prompt, process.stdin, (text) => void stderr.write(text));

@@ -24,6 +24,12 @@ export class Accounts implements UserSource {
   /** One for each user that was ever asked for; changed in place. */
   readonly #rights = new Map<string, Rights>();
   readonly #admitted = new Map<string, boolean>();
+  #version = 0;
+
+  /** Another number whenever anybody may have been added, changed or removed. */
+  get version(): number {
+    return this.#version;
+  }
 
   /** @param file undefined: there is none; `"unread"`: it could not be read yet. @returns users whose rights have changed */
   replace(
@@ -33,13 +39,14 @@ export class Accounts implements UserSource {
     this.#configured = new Named(configured);
     this.#file = file === undefined || file === "unread" ? file : new Named(file);
     this.#admitted.clear();
+    this.#version++;
     const changed: string[] = [];
     for (const [name, rights] of this.#rights) if (rights.replace(this.#ruleOf(name))) changed.push(name);
     return changed;
   }
 
   find(name: string): UserConfig | undefined {
-    const configured = this.#configured.get(name);
+    const configured = this.#configured.get(name) ?? withoutPassword(this.#configured.fitting(name));
     if (this.#file === undefined) return configured;
     if (this.#file === "unread") return undefined;
     const filed =
@@ -94,6 +101,11 @@ export class Accounts implements UserSource {
     const user = this.find(name);
     return user === undefined ? NOTHING : { allowed: user.allowedTools, denied: user.deniedTools };
   }
+}
+
+/** A pattern is nobody's own entry: a password in it would let in everybody who knows it, under any name. */
+function withoutPassword(entry: UserConfig | undefined): UserConfig | undefined {
+  return entry === undefined ? undefined : { ...entry, password: undefined };
 }
 
 /** Entries by name. E-mail addresses are found in any case, for providers write them as they like. */

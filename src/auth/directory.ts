@@ -1,6 +1,7 @@
 import { fileFacts, readKeysFile, readUsersFile } from "../config/access-files.ts";
 import type { AccessFile } from "../config/access-files.ts";
 import type { ApiKeyConfig, Config, UserConfig } from "../config/config.ts";
+import type { Principal } from "../policy/principal.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Accounts } from "./accounts.ts";
@@ -59,10 +60,31 @@ export class Directory {
     });
   }
 
+  /** Whether somebody who was let in still has a name here; those without one are known by other means. */
+  knows(principal: Principal): boolean {
+    if (principal.kind === "key") return this.keys.knows(principal);
+    return principal.user === undefined || this.accounts.unread || this.accounts.admits(principal.user);
+  }
+
+  /** Every pattern that anybody's rights are made of. */
+  get patterns(): Set<string> {
+    const all = new Set<string>();
+    for (const users of [this.#config?.users, this.#users?.entries]) {
+      for (const { allowedTools = [], deniedTools } of users?.values() ?? [])
+        for (const pattern of [...allowedTools, ...deniedTools]) all.add(pattern);
+    }
+    for (const { scopes } of this.#keysNow().values()) for (const scope of scopes) all.add(scope);
+    return all;
+  }
+
+  #keysNow(): ReadonlyMap<string, ApiKeyConfig> {
+    return new Map([...(this.#keysFile?.entries ?? []), ...(this.#config?.apiKeys ?? [])]);
+  }
+
   #apply(): AccessChange {
-    const { users = new Map<string, UserConfig>(), apiKeys } = this.#config ?? {};
+    const { users = new Map<string, UserConfig>() } = this.#config ?? {};
     const filed = this.#users === undefined ? undefined : (this.#users.entries ?? "unread");
-    const all = new Map([...(this.#keysFile?.entries ?? []), ...(apiKeys ?? [])]);
+    const all = this.#keysNow();
     return { users: this.accounts.replace(users, filed), keys: this.keys.replace(all) };
   }
 }

@@ -16,4 +16,9 @@ export interface Gate {
   knows(principal: Principal): boolean;
   /** @param header the `Authorization` header */
   check(header: string | null): Principal | Refusal;
+  /**
+   * Looks into a credential whose check takes time, so that `check` knows it afterwards.
+   * @returns undefined where nothing needs to be waited for
+   */
+  learn?(header: string | null): Promise<void> | undefined;
 }

@@ -10,6 +10,8 @@ export interface AccessTokens {
    * @returns `invalid` for a token that is unknown, expired, revoked, or was issued for another audience
    */
   bearer(token: string, audience: string): Principal | "invalid" | "insufficient";
+  /** Checks a token beforehand whose check takes time. @returns undefined where nothing needs to be done */
+  learn?(token: string): Promise<void> | undefined;
 }
 
 /** The gate of an endpoint that OAuth protects; static tokens keep working beside it. */
@@ -35,7 +37,17 @@ export class OAuthGate implements Gate {
     if (header === null) return "missing";
     const known = this.#tokens?.check(header);
     if (typeof known === "object") return known;
-    const bearer = /^bearer +([^\s]+) *$/i.exec(header)?.[1];
+    const bearer = bearerOf(header);
     return bearer === undefined ? "invalid" : this.#access.bearer(bearer, this.#audience);
   }
+
+  learn(header: string | null): Promise<void> | undefined {
+    if (header === null || this.#access.learn === undefined) return undefined;
+    const bearer = bearerOf(header);
+    return bearer === undefined ? undefined : this.#access.learn(bearer);
+  }
+}
+
+function bearerOf(header: string): string | undefined {
+  return /^bearer +([^\s]+) *$/i.exec(header)?.[1];
 }

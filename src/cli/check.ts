@@ -1,6 +1,7 @@
 import type { Loaded, LoadContext, Overrides, Source } from "../config/context.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Problem } from "../config/problem.ts";
+import { printable } from "../telemetry/printable.ts";
 
 export interface CheckOptions {
   readonly source: Source;
@@ -25,10 +26,6 @@ export interface CheckIo {
  * @returns the exit code: 0 good, 1 errors, 2 wrong usage
  */
 export async function check(options: CheckOptions, io: CheckIo): Promise<number> {
-  if (options.live) {
-    io.stderr("mcp-proxy: check --live is not available in this version\n  Try: mcp-proxy check\n");
-    return 2;
-  }
   const { env, cwd, home, fetch } = io;
   const loaded = await loadConfig(options.source, { env, cwd, home, fetch, overrides: options.overrides });
   if (loaded.found !== "config") {
@@ -43,12 +40,12 @@ export async function check(options: CheckOptions, io: CheckIo): Promise<number>
     else io.stderr(`mcp-proxy: ${found}\n  Try: mcp-proxy check --config FILE\n`);
     return 1;
   }
-  io.stdout(options.json ? renderJson(loaded) : renderCheck(loaded));
+  io.stdout(options.json ? `${JSON.stringify(checkReport(loaded))}\n` : renderProblems(loaded));
   return count(loaded.problems, "error") === 0 ? 0 : 1;
 }
 
 /** The result as text: files, then their problems in order, then the sum. */
-export function renderCheck(loaded: Loaded): string {
+export function renderProblems(loaded: Loaded): string {
   const lines: string[] = [];
   const files = new Set(loaded.problems.map((problem) => problem.file));
   const { config } = loaded;
@@ -69,39 +66,31 @@ export function renderCheck(loaded: Loaded): string {
 function checkLines(problem: Problem): string[] {
   const place = problem.line === undefined ? "" : `${problem.line}:${problem.column} `;
   const lines = [
-    `  ${problem.severity} ${place}${printable(problem.path)}`.trimEnd(),
+    `  ${problem.severity} ${place}${printable(problem.path)}`.trimEnd() + `   ${problem.code}`,
     `        ${printable(problem.message)}`,
   ];
   if (problem.hint !== undefined) lines.push(`        ${printable(problem.hint)}`);
   return lines;
 }
 
-function renderJson({ config, problems, notes }: Loaded): string {
+/** The result for scripts. */
+export function checkReport({ config, problems, notes }: Loaded): Record<string, unknown> {
   const [errors, warnings] = [count(problems, "error"), count(problems, "warning")];
   const servers = config === undefined ? null : [...config.servers.values()].map((server) => server.displayName);
   const file = config?.source ?? problems[0]?.file ?? null;
-  return `${JSON.stringify({ ok: errors === 0, file, servers, errors, warnings, problems, notes })}\n`;
+  return { ok: errors === 0, file, servers, errors, warnings, problems, notes };
 }
 
 /**
  * One problem as `serve` prints it, with its line break: what, where, why, and what to do.
- * @example error config.jsonc:14:20  mcpServers.github.command: expected a string, got a number
+ * @example error config.jsonc:14:20   mcpServers.github.command: expected a string, got a number   config.invalid
  */
 export function renderProblem(problem: Problem): string {
   const place = problem.line === undefined ? problem.file : `${problem.file}:${problem.line}:${problem.column}`;
   const label = problem.severity === "error" ? "error" : "warn ";
   const path = problem.path === "" ? "" : `${problem.path}: `;
-  const first = `${label} ${printable(place)}   ${printable(path + problem.message)}`;
+  const first = `${label} ${printable(place)}   ${printable(path + problem.message)}   ${problem.code}`;
   return problem.hint === undefined ? `${first}\n` : `${first}\n      ${printable(problem.hint)}\n`;
-}
-
-/** Names in a file may hold escape sequences that would rewrite the terminal. */
-function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replace(
-    /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
-    (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }
 
 function count(problems: readonly Problem[], severity: Problem["severity"]): number {

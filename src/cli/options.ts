@@ -158,6 +158,7 @@ function serve(given: Arguments, overrides: Overrides): Command {
 }
 
 function bridge(url: string, more: readonly string[], given: Arguments, overrides: Overrides): Command {
+  if (!URL.canParse(url)) throw new UsageError(`"${url}" is not a URL`, "mcp-proxy https://mcp.example.com/mcp");
   if (more.length > 0) throw new UsageError(`"${more[0]}" follows the URL, which takes no arguments`, "mcp-proxy URL");
   const ignored = "named-server named-server-config port host sse-port sse-host env cwd stateless allow-origin".split(
     " ",

@@ -103,7 +103,7 @@ export class Reloader {
     } catch (error) {
       this.#log.error(
         {},
-        `${error instanceof StoreUnusable ? error.message : listenFailure(config.listen, error)}; what ran before goes on`,
+        `${error instanceof StoreUnusable ? `${error.message}   store.unusable` : listenFailure(config.listen, error)}; what ran before goes on`,
       );
     }
   }

@@ -1,3 +1,4 @@
+import { systemClock } from "../telemetry/clock.ts";
 import { bridge } from "./bridge.ts";
 import { check } from "./check.ts";
 import { hashPassword } from "./hash-password.ts";
@@ -25,6 +26,12 @@ export async function run(argv: readonly string[], io: RunIo): Promise<number> {
   }
 }
 
+/** What is no URL would be started as a program. @throws UsageError */
+function webUrl(url: string): string {
+  if (/^https?:\/\//i.test(url)) return url;
+  throw new UsageError("SSE_URL is not the URL of a server", "SSE_URL=https://mcp.example.com/sse");
+}
+
 async function dispatch(argv: readonly string[], io: RunIo): Promise<number> {
   const command = parseOptions(argv);
   switch (command.kind) {
@@ -35,6 +42,10 @@ async function dispatch(argv: readonly string[], io: RunIo): Promise<number> {
       io.stdout(`mcp-proxy ${io.version}\n`);
       return 0;
     case "check":
+      if (command.live) {
+        const { checkLive } = await import("./check-live.ts");
+        return await checkLive(command, io, systemClock);
+      }
       return await check(command, io);
     case "hash-password":
       return await hashPassword(io);
@@ -43,7 +54,7 @@ async function dispatch(argv: readonly string[], io: RunIo): Promise<number> {
       return await ejectTemplates(command, io);
     }
     case "serve":
-      return await serve(command, io, (url) => dispatch([...argv, url], io));
+      return await serve(command, io, (url) => dispatch([...argv, webUrl(url)], io));
     case "bridge":
       return await bridge(command, io);
     case "command":

@@ -117,6 +117,8 @@ export interface IdentityProviderConfig {
   readonly audience: string | undefined;
   readonly scopes: readonly string[];
   readonly jwksUri: string | undefined;
+  /** Which provider it is, where its address does not tell: `auth0`, `google`, `keycloak`, `okta`, `microsoft`. */
+  readonly kind?: string | undefined;
 }
 
 export interface OAuthConfig {

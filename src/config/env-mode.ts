@@ -7,6 +7,7 @@ import { expandValue } from "./expand.ts";
 import { Problems } from "./problem.ts";
 import type { Problem } from "./problem.ts";
 import { apiKeys as apiKeysSchema } from "./schema-options.ts";
+import { isSecureUrl, SECURE_URL_HELP } from "./schema-parts.ts";
 import { validate } from "./validate.ts";
 
 /** What the variables of the two Python programs say about who may come in. */
@@ -85,59 +86,88 @@ export function checkKeyFile(file: string, cwd: string): readonly Problem[] {
 const REQUIRED = ["AUTH0_CLIENT_ID", "AUTH0_CLIENT_SECRET", "AUTH0_AUDIENCE", "MCP_BASE_URL"] as const;
 
 function readProvider(
-  env: Environment,
+  given: Environment,
   cwd: string,
   problems: Problems,
   all: Problem[],
 ): IdentityProviderConfig | undefined {
+  const env: Environment = { ...given, AUTH0_DOMAIN: plainDomain(given["AUTH0_DOMAIN"] ?? "") || undefined };
   if (env["MCP_AUTH_PROVIDER"] !== "oauth_proxy") {
     problems.error(["MCP_AUTH_PROVIDER"], 'MCP_AUTH_PROVIDER must be "oauth_proxy" or unset');
     return undefined;
   }
-  const settings = readAuthConfig(env, cwd, all);
-  const domain = settings.domain ?? env["AUTH0_DOMAIN"];
-  if (!domain && !settings.issuer)
+  const { settings, kind } = readAuthConfig(env, cwd, all);
+  const domain = plainDomain(settings.domain ?? env["AUTH0_DOMAIN"] ?? "");
+  if (domain === "" && !settings.issuer)
     problems.error(["AUTH0_DOMAIN"], "AUTH0_DOMAIN is not set", {
       hint: "the tenant's domain, such as tenant.eu.auth0.com",
     });
+  else if (settings.issuer === undefined && !isSecureUrl(`https://${domain}/`))
+    problems.error(["AUTH0_DOMAIN"], "AUTH0_DOMAIN is no domain", { hint: "write it as tenant.eu.auth0.com" });
   const audience = settings.audience ?? env["AUTH0_AUDIENCE"];
   for (const name of REQUIRED) {
     if (env[name] || (name === "AUTH0_AUDIENCE" && audience)) continue;
     problems.error([name], `${name} is not set`, { hint: "MCP_AUTH_PROVIDER=oauth_proxy needs it" });
   }
+  const issuer = settings.issuer ?? `https://${domain}/`;
+  // What the manual prints is Auth0's own place, which its discovery document names too; another provider, at the
+  // address of which nothing else was changed, has its keys elsewhere.
+  const printed = settings.jwks_uri === `${issuer.replace(/\/+$/, "")}/.well-known/jwks.json`;
   return {
-    issuer: settings.issuer ?? `https://${domain ?? ""}/`,
+    issuer,
     clientId: env["AUTH0_CLIENT_ID"] ?? "",
     clientSecret: env["AUTH0_CLIENT_SECRET"],
     audience,
     scopes: ["openid", "profile", "email"],
-    jwksUri: settings.jwks_uri,
+    jwksUri: printed ? undefined : settings.jwks_uri,
+    kind,
   };
 }
 
-const auth0Settings = z.object({
+/** People copy the address from the browser as well. */
+function plainDomain(text: string): string {
+  return text
+    .trim()
+    .replace(/^https:\/\//i, "")
+    .replace(/\/+$/, "");
+}
+
+const secureText = z.string().refine(isSecureUrl, { error: SECURE_URL_HELP });
+const providerSettings = z.object({
   domain: z.string().optional(),
-  jwks_uri: z.string().optional(),
-  issuer: z.string().optional(),
+  jwks_uri: secureText.optional(),
+  issuer: secureText.optional(),
   audience: z.string().optional(),
 });
-const authConfig = z.object({ provider: z.string().optional(), auth0: auth0Settings.optional() });
+type ProviderSettings = z.infer<typeof providerSettings>;
+const KINDS = ["auth0", "google", "keycloak", "okta", "microsoft", "generic_oidc"] as const;
+const authConfig = z.object({
+  provider: z.enum(KINDS).optional(),
+  ...Object.fromEntries(KINDS.map((kind) => [kind, providerSettings.optional()])),
+});
+
+interface AuthConfig {
+  readonly settings: ProviderSettings;
+  readonly kind: string;
+}
 
 /** The optional `auth_config.json`; it stands in for variables where it is there. */
-function readAuthConfig(env: Environment, cwd: string, all: Problem[]): z.infer<typeof auth0Settings> {
+function readAuthConfig(env: Environment, cwd: string, all: Problem[]): AuthConfig {
   const named = env["MCP_AUTH_CONFIG_PATH"];
   const read = readJson(named || "/data/auth_config.json", cwd);
   if ("problems" in read) {
     if (!read.missing) all.push(...read.problems);
-    return {};
+    return { settings: {}, kind: "auth0" };
   }
   const { document } = read;
   const collect = new Problems(named || "auth_config.json", (path, at) => document.locate(path, at));
   const { value, gaps } = expandValue(document.value(), { mode: "braces", env, directory: cwd, home: undefined });
   for (const gap of gaps) collect.error(gap.path, `${gap.kind} ${gap.name} ${gap.reason}`);
-  const settings = gaps.length === 0 ? validate(authConfig, value, collect).data : undefined;
+  const found = gaps.length === 0 ? validate(authConfig, value, collect).data : undefined;
   all.push(...collect.list);
-  return settings?.auth0 ?? {};
+  const kind = found?.provider ?? "auth0";
+  const sections = (found ?? {}) as Readonly<Record<string, ProviderSettings | undefined>>;
+  return { settings: sections[kind] ?? {}, kind };
 }
 
 type Read = { document: Document } | { problems: readonly Problem[]; missing: boolean };
@@ -149,12 +179,16 @@ function readJson(file: string, cwd: string): Read {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "unknown reason";
     const collect = new Problems(file);
-    collect.error([], code === "ENOENT" ? "the file does not exist" : `the file cannot be read (${code})`);
+    collect.error([], code === "ENOENT" ? "the file does not exist" : `the file cannot be read (${code})`, {
+      code: code === "ENOENT" ? "config.not_found" : "config.unreadable",
+    });
     return { problems: collect.list, missing: code === "ENOENT" };
   }
   const parsed = Document.parse(text);
   if ("errors" in parsed) {
-    const problems = parsed.errors.map((error) => ({ severity: "error", file, path: "", ...error }) as const);
+    const problems = parsed.errors.map(
+      (error) => ({ code: "config.syntax", severity: "error", file, path: "", ...error }) as const,
+    );
     return { problems, missing: false };
   }
   return { document: parsed.document };

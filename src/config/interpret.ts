@@ -7,7 +7,7 @@ import { decidesAccess, expandValue } from "./expand.ts";
 import type { ExpandMode, Gap } from "./expand.ts";
 import { normalize } from "./normalize.ts";
 import { displayName, inTextOrder, Problems } from "./problem.ts";
-import type { Locate, Path, Problem } from "./problem.ts";
+import type { Locate, Path, Problem, ProblemCode } from "./problem.ts";
 import { anyFile } from "./schema.ts";
 import type { AnyFile } from "./schema.ts";
 import { server as serverSchema } from "./schema-server.ts";
@@ -34,6 +34,7 @@ export function interpret(text: string, flavour: Flavour, reading: Reading): Int
   const parsed = Document.parse(text);
   if ("errors" in parsed) {
     const problems = parsed.errors.map((error): Problem => ({
+      code: "config.syntax",
       severity: "error",
       file: reading.file,
       path: "",
@@ -113,7 +114,7 @@ function isTree(value: unknown): value is Tree {
 
 function reportDuplicate({ path, first, again }: DuplicateKey, problems: Problems): void {
   const message = `this key stands here a second time (first at ${first.line}:${first.column}); the last one counts`;
-  problems.warning(path, message, { place: again });
+  problems.warning(path, message, { code: "config.duplicate_key", place: again });
 }
 
 /** `null` means what an absent key means, as in the Go program; where something is named by the key it stays and is an error. */
@@ -150,17 +151,24 @@ function reportGap(gap: Gap, problems: Problems): void {
       ? `the variable ${gap.name} ${gap.reason} and has no default`
       : `the file ${gap.name} ${gap.reason}`;
   if (decidesAccess(gap.path)) {
-    problems.error(gap.path, `${what}; an empty text must not decide who gets in`, { hint: remedy(gap) });
+    problems.error(gap.path, `${what}; an empty text must not decide who gets in`, {
+      code: codeOf(gap),
+      hint: remedy(gap),
+    });
     return;
   }
   const [map, name, ...key] = gap.path;
   const isServer = map === "mcpServers" || map === "clients";
   if (gap.kind === "file" && !isServer) {
-    problems.error(gap.path, what, { hint: remedy(gap) });
+    problems.error(gap.path, what, { code: codeOf(gap), hint: remedy(gap) });
     return;
   }
   const where = isServer ? `${key.join(".")} of server "${displayName(String(name))}"` : gap.path.join(".");
-  problems.warning(gap.path, `${what}: ${where} is EMPTY`, { hint: remedy(gap) });
+  problems.warning(gap.path, `${what}: ${where} is EMPTY`, { code: codeOf(gap), hint: remedy(gap) });
+}
+
+function codeOf(gap: Gap): ProblemCode {
+  return gap.kind === "variable" ? "config.unset_variable" : "config.unreadable";
 }
 
 function remedy(gap: Gap): string {

@@ -33,7 +33,8 @@ export async function loadConfig(source: Source, context: LoadContext): Promise<
   const file = showLocation(location);
   if (!("text" in read)) {
     const { message, hint } = read;
-    const problem = { severity: "error", file, line: undefined, column: undefined, path: "", message } as const;
+    const code = read.missing === true ? "config.not_found" : "config.unreadable";
+    const problem = { code, severity: "error", file, line: undefined, column: undefined, path: "", message } as const;
     return {
       ...base,
       found: "config",

@@ -51,6 +51,7 @@ export function readApiKeys(
         ["mcpProxy", "apiKeys", key],
         `the API key of "${client.clientId}" is printed in a manual, so everybody knows it: it is ignored`,
         {
+          code: "config.placeholder",
           at: "key",
           hint: "replace it by a random one, for instance from: openssl rand -hex 32",
         },

@@ -190,6 +190,7 @@ function openDespiteOauth(
   const message = `"oauth2" does not apply to type "sse", so server "${displayName(name)}" has no protection`;
   const hint = 'set mcpProxy.type to "streamable-http" (or leave it out), or give the server authTokens';
   context.problems.warning(["mcpServers", name], context.loopback ? message : `${message} and is refused`, {
+    code: "config.exposed",
     at: "key",
     hint,
   });

@@ -16,6 +16,7 @@ import {
   readOAuth,
   readUsers,
 } from "./normalize-access.ts";
+import { adviseOnAccess } from "./advice.ts";
 import { normalizeServer } from "./normalize-server.ts";
 import { displayName } from "./problem.ts";
 import type { Path, Problem, Problems } from "./problem.ts";
@@ -43,6 +44,7 @@ export function normalize(draft: Draft): { config: Config; problems: readonly Pr
   const proxy: ProxyFile = file.mcpProxy ?? {};
   const defaults = proxy.options ?? {};
   const oauth2 = defaults.oauth2 ?? {};
+  adviseOnAccess(proxy, oauth2, problems);
   const access = flavour === "env" ? readEnvironmentAccess(env, context.cwd) : undefined;
   const listen = readListen(draft, proxy);
   const loopback = isLoopback(listen);
@@ -130,6 +132,11 @@ export function normalize(draft: Draft): { config: Config; problems: readonly Pr
   if (config.oauth !== undefined && listen.kind === "unix" && config.baseURL === undefined) {
     problems.error(["mcpProxy"], "logins behind a unix: address need baseURL, the address clients use", {
       hint: 'set "baseURL": "https://mcp.example.com"',
+    });
+  }
+  if (identityProvider !== undefined && !serves.streamableHttp) {
+    problems.error(["mcpProxy", "type"], 'identityProvider protects nothing with type "sse"', {
+      hint: 'leave "type" out, then both kinds of endpoint are served behind the login',
     });
   }
   const keyProblems = proxy.apiKeysFile === undefined ? [] : checkKeyFile(proxy.apiKeysFile, context.cwd);
@@ -245,13 +252,20 @@ function checkProtection(draft: Draft, config: Config, access: EnvironmentAccess
     !access.problems.some((problem) => problem.severity === "error")
   ) {
     draft.problems.error([], "nothing protects the endpoint: no authentication is configured", {
+      code: "config.unprotected",
       hint: "set MCP_API_KEYS=key:client or MCP_API_KEYS_PATH, or MCP_AUTH_PROVIDER=oauth_proxy with AUTH0_*; MCP_DISABLE_AUTH=true serves without",
     });
     return;
   }
   if (loopback) {
     if (access?.authDisabled === true)
-      draft.problems.warning([], "MCP_DISABLE_AUTH: authentication is OFF, anybody on this machine can use every tool");
+      draft.problems.warning(
+        [],
+        "MCP_DISABLE_AUTH: authentication is OFF, anybody on this machine can use every tool",
+        {
+          code: "config.exposed",
+        },
+      );
     return;
   }
   const names = open.map((server) => `"${server.displayName}"`).join(", ");
@@ -259,6 +273,7 @@ function checkProtection(draft: Draft, config: Config, access: EnvironmentAccess
     [],
     `authentication is OFF for ${names}, and the address is not loopback: ANYBODY who reaches it can use these tools`,
     {
+      code: "config.exposed",
       hint: 'set "authTokens" or "oauth2" in mcpProxy.options, or listen on 127.0.0.1',
     },
   );

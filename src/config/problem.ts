@@ -1,5 +1,22 @@
+/** What kind of mistake it is, for scripts and for docs/troubleshooting.md, which lists every code. */
+export type ProblemCode =
+  | "config.not_found"
+  | "config.unreadable"
+  | "config.syntax"
+  | "config.invalid"
+  | "config.unset_variable"
+  | "config.unprotected"
+  | "config.unknown_key"
+  | "config.duplicate_key"
+  | "config.placeholder"
+  | "config.exposed"
+  | "config.plain_password"
+  | "config.former_address"
+  | "config.doubtful";
+
 /** One thing that is wrong with a configuration: what, where, why, and what to do. Never holds a secret. */
 export interface Problem {
+  readonly code: ProblemCode;
   readonly severity: "error" | "warning";
   /** File, URL (without credentials and query), or `environment`. */
   readonly file: string;
@@ -80,6 +97,7 @@ export class Problems {
     // One cause, such as a variable that is not set, is often noticed by a later check as well.
     if (severity === "error" && shown !== "" && this.list.some(isSame)) return;
     this.list.push({
+      code: options.code ?? (severity === "error" ? "config.invalid" : "config.doubtful"),
       severity,
       file: this.#file,
       line: place?.line,
@@ -92,6 +110,8 @@ export class Problems {
 }
 
 export interface ProblemOptions {
+  /** Absent: `config.invalid` for errors, `config.doubtful` for warnings. */
+  readonly code?: ProblemCode;
   readonly hint?: string | undefined;
   /** Point at the key instead of its value. */
   readonly at?: "key" | "value";

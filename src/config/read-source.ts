@@ -7,7 +7,9 @@ export const MAX_CONFIG_BYTES = 4 * 1024 * 1024;
 export const DEFAULT_FETCH_TIMEOUT_MS = 10_000;
 const MAX_REDIRECTS = 5;
 
-export type ReadResult = { readonly text: string } | { readonly message: string; readonly hint?: string };
+export type ReadResult =
+  | { readonly text: string }
+  | { readonly message: string; readonly hint?: string; readonly missing?: boolean };
 
 export function isUrl(location: string): boolean {
   return /^https?:\/\//i.test(location);
@@ -33,7 +35,11 @@ async function readPath(path: string): Promise<ReadResult> {
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
     if (code === "ENOENT")
-      return { message: "the file does not exist", hint: "check the path, or name another one with --config" };
+      return {
+        message: "the file does not exist",
+        hint: "check the path, or name another one with --config",
+        missing: true,
+      };
     if (code === "EACCES") return { message: "the file may not be read by this user", hint: "check its permissions" };
     return { message: `the file cannot be read (${code ?? "unknown reason"})` };
   }

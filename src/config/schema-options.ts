@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { addressRangeOrPreset, count, limits, publicUrl, text } from "./schema-parts.ts";
+import { addressRangeOrPreset, count, limits, secureUrl, text } from "./schema-parts.ts";
 
 /** `mode` is free text on purpose: a filter with an unknown mode is ignored with a warning, as the manual promises. */
 export const toolFilter = z.strictObject({
@@ -34,12 +34,12 @@ export const apiKeys = z.record(
 );
 
 export const identityProvider = z.strictObject({
-  issuer: publicUrl,
+  issuer: secureUrl,
   clientId: text,
   clientSecret: text.optional(),
   audience: text.optional(),
   scopes: z.array(text).optional(),
-  jwksUri: publicUrl.optional(),
+  jwksUri: secureUrl.optional(),
 });
 
 const redirectUri = text.refine((value) => !/^(javascript|data|file|vbscript):/i.test(value.trim()), {

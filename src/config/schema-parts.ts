@@ -29,7 +29,17 @@ function isPublicUrl(value: string): boolean {
 }
 
 const PUBLIC_URL_HELP = "expected an http or https URL without query, fragment, user and password";
-export const publicUrl = z.string().refine(isPublicUrl, { error: PUBLIC_URL_HELP });
+
+/** Where secrets and tokens travel: https, or http on this machine, to try something out. */
+export function isSecureUrl(value: string): boolean {
+  const url = URL.parse(value);
+  if (url === null || !isPublicUrl(value)) return false;
+  return url.protocol === "https:" || ["localhost", "127.0.0.1", "[::1]"].includes(url.hostname);
+}
+
+export const SECURE_URL_HELP =
+  "expected an https URL without query, fragment, user and password (http on this machine only)";
+export const secureUrl = z.string().refine(isSecureUrl, { error: SECURE_URL_HELP });
 /** An empty text means what an absent key means, as in the Go program. */
 export const publicUrlOrNothing = z
   .string()

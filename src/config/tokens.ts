@@ -22,6 +22,7 @@ export function readTokens(list: readonly string[] | undefined, path: Path, rule
         [...path, index],
         "this token is printed in a manual, so everybody knows it: it is ignored",
         {
+          code: "config.placeholder",
           hint: "replace it by a random one, for instance from: openssl rand -hex 32",
         },
       );

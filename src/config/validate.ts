@@ -90,7 +90,11 @@ function reportUnknown(schema: Schema, issue: Issue, problems: Problems, prefix:
   const path = keysOf(issue.path);
   const known = knownKeys(schema, path);
   for (const key of issue.keys) {
-    const options = { at: "key", hint: unknownHint(key, known, knownKeys(schema, [...path, "options"])) } as const;
+    const options = {
+      code: "config.unknown_key",
+      at: "key",
+      hint: unknownHint(key, known, knownKeys(schema, [...path, "options"])),
+    } as const;
     problems.warning([...prefix, ...path, key], `unknown key "${key.slice(0, 64)}", it has no effect`, options);
   }
 }

@@ -14,6 +14,9 @@ import { introduce, readClient } from "./introduce.ts";
 import { readMessage } from "./read-message.ts";
 import { SseStream } from "./sse-stream.ts";
 
+/** The first question of clients that speak both eras. */
+const DISCOVER = "server/discover";
+
 export interface HttpSseDeps extends HttpEndDeps {
   readonly lines: SseLines;
 }
@@ -129,6 +132,10 @@ export class HttpSse {
     if (message.method === "initialize") {
       if (session !== undefined) return no("initialize was said on this stream before");
       return void this.#initialize(admitted, message, line);
+    }
+    // This transport has sessions, so whoever asks first which era is spoken here gets the answer of the older one.
+    if (session === undefined && message.method === DISCOVER) {
+      return stream.push(errorText(message.id ?? "null", ErrorCode.methodNotFound, `Method not found: ${DISCOVER}`));
     }
     if (session === undefined && !this.#deps.stateless) return no("the first request of a stream is initialize");
     endpoint.request(message, caller, session, new StreamReply(stream));

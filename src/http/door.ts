@@ -8,7 +8,7 @@ import { IDLE_TIMEOUT_SECONDS } from "./caller.ts";
 import type { Peers } from "./caller.ts";
 import { isHost } from "./origin.ts";
 import { pathOf } from "./paths.ts";
-import type { PathTable } from "./paths.ts";
+import type { EndpointPath, PathTable } from "./paths.ts";
 import type { Room } from "./rooms.ts";
 
 export interface DoorDeps extends AdmissionDeps {
@@ -45,10 +45,19 @@ export class Door {
     const path = this.#deps.paths.find(pathOf(request.url));
     const room = path === undefined ? undefined : this.#deps.rooms.get(path.server);
     if (room === undefined) return this.#deps.pages(request, peers);
+    const learning = room.gate.learn?.(request.headers.get("authorization"));
+    if (learning !== undefined) return learning.then(() => this.#enter(request, room, path, peers));
+    return this.#enter(request, room, path, peers);
+  }
+
+  #enter(request: Request, room: Room, path: EndpointPath | undefined, peers: Peers): Response | Promise<Response> {
     const admission = admit(request, room.gate, peers, this.#deps);
     if (admission instanceof Response) {
       const fields = { server: room.endpoint.config.displayName, status: admission.status };
-      if (admission.status >= 400) this.#deps.log.debug(fields, "request refused");
+      if (admission.status >= 400) {
+        room.endpoint.switchboard.meter.refused(admission.status);
+        this.#deps.log.debug(fields, "request refused");
+      }
       return admission;
     }
     const { streamableHttp, httpSse } = this.#deps;

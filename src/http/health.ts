@@ -1,6 +1,8 @@
+import type { ServerConfig } from "../config/config.ts";
 import type { Sessions } from "../relay/sessions.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import { remedyOf } from "../upstream/remedy.ts";
 import type { UpstreamStatus } from "../upstream/upstream.ts";
 import type { Room } from "./rooms.ts";
 
@@ -20,6 +22,8 @@ export interface Viewer {
   readonly known: boolean;
   /** Has a credential. */
   readonly credential: boolean;
+  /** Sits on this machine, with nothing in between. */
+  readonly direct: boolean;
   /** May read `/status`. */
   readonly mayAsk: boolean;
   /** The servers this viewer may use. */
@@ -64,8 +68,9 @@ export function statusReport(deps: HealthDeps, viewer: Viewer): object {
     if (room === undefined) continue;
     const { switchboard, config } = room.endpoint;
     const { status } = switchboard.upstream;
-    servers[config.displayName] = serverReport(status, switchboard.requests);
-    instances[config.displayName] = status.state;
+    const key = freeKey(config.displayName, servers);
+    servers[key] = serverReport(status, switchboard.requests, config, viewer.known);
+    instances[key] = status.state;
     last = Math.max(last, switchboard.lastActivity ?? 0);
   }
   return {
@@ -80,14 +85,31 @@ export function statusReport(deps: HealthDeps, viewer: Viewer): object {
   };
 }
 
-function serverReport(status: UpstreamStatus, requests: number): object {
+/** Names are shown up to their first slash only, and two may be alike so far. */
+function freeKey(name: string, taken: object): string {
+  if (!(name in taken)) return name;
+  let number = 2;
+  while (`${name} (${number})` in taken) number++;
+  return `${name} (${number})`;
+}
+
+/** @param known what a server writes to stderr is for callers with a credential and on this machine */
+function serverReport(status: UpstreamStatus, requests: number, config: ServerConfig, known: boolean): object {
   return {
     state: status.state,
     requests,
     connections: status.connections,
     restarts: status.restarts,
     ...(status.catalogue === undefined ? {} : { tools: status.catalogue.tools.size }),
-    ...(status.fault === undefined ? {} : { code: status.fault.code, error: status.fault.message }),
+    ...(status.fault === undefined
+      ? {}
+      : {
+          code: status.fault.code,
+          error: status.fault.message,
+          hint: remedyOf(status.fault, config),
+        }),
+    ...(status.readyMs === undefined ? {} : { ready_ms: status.readyMs }),
+    ...(known && status.state === "connecting" && status.progress !== undefined ? { progress: status.progress } : {}),
     ...(status.retryAt === undefined ? {} : { next_try: new Date(status.retryAt).toISOString() }),
   };
 }

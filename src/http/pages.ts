@@ -9,9 +9,12 @@ import type { HealthDeps, Viewer } from "./health.ts";
 import type { Peers } from "./caller.ts";
 import type { HostRule } from "./origin.ts";
 import { pathOf } from "./paths.ts";
+import { metricsText } from "./metrics.ts";
+import type { Meters } from "../telemetry/meters.ts";
 import type { PathTable } from "./paths.ts";
 
 export interface PagesDeps extends HealthDeps {
+  readonly meters: Meters;
   readonly hosts: HostRule;
   readonly paths: PathTable;
   /** Where somebody logs in; undefined where nothing is behind a login. */
@@ -23,12 +26,18 @@ export interface PagesDeps extends HealthDeps {
 
 /** Every route that is no MCP endpoint. */
 export function createPages(deps: PagesDeps): (request: Request, peers: Peers) => Response | Promise<Response> {
-  const app = new Hono<LoginEnv>({ getPath: (request) => pagePath(pathOf(request.url), deps.paths) });
+  const app = new Hono<LoginEnv>({ getPath: (request) => pagePath(pathOf(request.url), deps.paths, deps.login) });
 
   app.use(async function refuseForeignHosts(c, next) {
     // Anonymous callers and a browser's cookie: both can be abused by a page that rebinds its name to us.
     if (!deps.hosts.allows(c.req.header("host") ?? null))
       return problem(c, 403, "this host name is not allowed (baseURL, allowedHosts)");
+    return next();
+  });
+
+  app.use(async function learnCredential(c, next) {
+    const header = c.req.header("authorization") ?? null;
+    for (const { gate } of deps.rooms.values()) await gate.learn?.(header);
     return next();
   });
 
@@ -44,11 +53,15 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
   app.get("/health", (c) => c.json(healthReport(deps, viewer(c), deps.paths.local(pathOf(c.req.url)) === undefined)));
   app.get("/status", (c) => {
     const who = viewer(c);
-    if (!who.mayAsk) {
-      c.header("WWW-Authenticate", "Bearer");
-      return problem(c, 401, "send a valid token as Authorization: Bearer <token>");
-    }
+    if (!who.mayAsk) return unauthorized(c);
     return c.json(statusReport(deps, who));
+  });
+  app.get("/metrics", async (c) => {
+    const who = viewer(c);
+    if (!who.mayAsk && !who.direct) return unauthorized(c);
+    const loginMeter = deps.login === undefined ? undefined : deps.meters.login;
+    const { text, contentType } = await metricsText({ ...deps, loginMeter }, who.direct ? who.health : who.servers);
+    return c.body(text, 200, { "Content-Type": contentType, "Cache-Control": "no-store" });
   });
   app.get("/", (c) =>
     c.json({ service: "mcp-proxy", version: deps.version, hint: "MCP endpoints are at /<name>/mcp" }),
@@ -83,6 +96,11 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     return problem(c, 500, "something went wrong here; the log has more");
   });
   return (request, peers) => app.fetch(request, { peers });
+}
+
+function unauthorized(c: Context): Response {
+  c.header("WWW-Authenticate", "Bearer");
+  return problem(c, 401, "send a valid token as Authorization: Bearer <token>");
 }
 
 function problem(c: Context, status: 401 | 403 | 404 | 500, message: string): Response {

@@ -17,7 +17,9 @@ import type { Audit } from "../telemetry/audit.ts";
 import type { Parking } from "../relay/parking.ts";
 import { Switchboard } from "../relay/switchboard.ts";
 import type { Clock } from "../telemetry/clock.ts";
+import type { Kept } from "../store/kept.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { Meters } from "../telemetry/meters.ts";
 import { openWire } from "../upstream/open-wire.ts";
 import { upstreamFetch } from "../upstream/upstream-fetch.ts";
 import type { Watchdog } from "../upstream/watchdog.ts";
@@ -32,11 +34,14 @@ export interface RoomDeps {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
+  readonly meters: Meters;
   readonly watchdog: Watchdog;
   /** The tokens of those who logged in; undefined where there is no login. */
   readonly access: AccessTokens | undefined;
   readonly keys: ApiKeys;
   readonly parking: Parking<Dialogue>;
+  /** Whose tasks are whose. */
+  readonly tasks: Kept;
   /** The file in which calls are kept; undefined: the log. */
   readonly audit: Audit | undefined;
   readonly limits: RequestLimits;
@@ -91,12 +96,14 @@ function makeSwitchboard(server: ServerConfig, config: Config, deps: RoomDeps): 
       clock,
       random,
       log,
+      meter: deps.meters.server(server.displayName),
       restartDelayMs: config.restartDelayMs,
       openWire: (wanted, need) => openWire(wanted, need, wires),
       onFault: (failed, fault) => {
         if (failed.panicIfInvalid) deps.onPanic(failed.displayName, fault.message);
       },
     },
+    deps.tasks,
   );
 }
 

@@ -15,11 +15,19 @@ export function viewerOf(request: Request, peers: Peers, rooms: ReadonlyMap<stri
     const mine = new Set([...open, ...admitted]);
     return {
       known: true,
+      direct,
       credential: true,
       mayAsk: true,
       health: all.filter((name) => mine.has(name)),
       servers: all.filter((name) => mine.has(name)),
     };
   }
-  return { known: direct, credential: false, mayAsk: shut.length === 0, health: direct ? all : [], servers: open };
+  return {
+    known: direct,
+    credential: false,
+    direct,
+    mayAsk: shut.length === 0,
+    health: direct ? all : [],
+    servers: open,
+  };
 }

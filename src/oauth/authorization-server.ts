@@ -4,6 +4,7 @@ import { Sealer } from "../store/sealer.ts";
 import type { StateStore } from "../store/state-store.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { LoginMeter } from "../telemetry/meters.ts";
 import { AddressRule } from "./address-rule.ts";
 import { resourceMetadata, serverMetadata } from "./capabilities.ts";
 import { authenticateClient } from "./client-auth.ts";
@@ -11,6 +12,7 @@ import { ClientDocuments } from "./client-documents.ts";
 import type { Client, Clients } from "./clients.ts";
 import { OAuthError } from "./errors.ts";
 import { jsonAnswer, readForm, readJson } from "./forms.ts";
+import type { Grant } from "./grant.ts";
 import type { Grants } from "./grants.ts";
 import { Login } from "./login.ts";
 import type { Visitor } from "./login.ts";
@@ -26,6 +28,12 @@ import type { LoginThrottle } from "./throttle.ts";
 import { tokenRequest } from "./token-request.ts";
 import { introspect, revoke } from "./token-status.ts";
 import { BrowserCookie, Transactions } from "./transaction.ts";
+import { EitherTokens } from "../auth/access.ts";
+import type { AccessTokens } from "../auth/oauth-gate.ts";
+import { LoginWithdrawn } from "./provider/provider-client.ts";
+import { PendingLogins } from "./provider/pending.ts";
+import { ProviderLogin } from "./provider/provider-login.ts";
+import type { Provider } from "./provider/provider.ts";
 import { Users } from "./users.ts";
 
 const DOCUMENTS_PER_MINUTE = 60;
@@ -37,8 +45,11 @@ export interface AuthorizationServerDeps {
   readonly urls: PublicUrls;
   /** Who may log in, and what they may use. */
   readonly accounts: Accounts;
+  /** Where people log in beside, or instead of, our own page. */
+  readonly provider: Provider | undefined;
   readonly clock: Clock;
   readonly log: Log;
+  readonly meter: LoginMeter;
   /** A login has ended: what this principal has open must end too. */
   readonly onEnd: (principal: string) => void;
 }
@@ -67,9 +78,14 @@ export class AuthorizationServer {
   readonly #pages: Pages;
   readonly #login: Login;
   readonly #users: Users;
+  /** Knows every token that opens something here. */
+  readonly access: AccessTokens;
+  readonly provider: Provider | undefined;
 
   constructor(state: LoginState, deps: AuthorizationServerDeps) {
-    const { config, oauth, keys, urls, clock, log } = deps;
+    const { config, oauth, keys, urls, clock, log, provider, accounts } = deps;
+    this.provider = provider;
+    this.access = provider?.tokens === undefined ? state.grants : new EitherTokens(state.grants, provider.tokens);
     this.state = state;
     this.grants = state.grants;
     this.clients = state.clients;
@@ -102,7 +118,18 @@ export class AuthorizationServer {
       cookie: new BrowserCookie(urls.secure),
       clock,
       log,
+      meter: deps.meter,
       refreshMs: oauth.refreshTokenExpirationMs,
+      provider:
+        provider &&
+        new ProviderLogin({
+          client: provider.client,
+          pending: new PendingLogins(new Sealer("provider login", keys), clock, urls.secure),
+          members: accounts,
+          callback: () => urls.providerCallback,
+          log,
+        }),
+      keepSealed: (arrived) => provider?.seal(arrived) ?? "",
     });
   }
 
@@ -110,13 +137,44 @@ export class AuthorizationServer {
   async endForeignLogins(): Promise<void> {
     // A users file that is late must not cost everybody his login.
     if (this.#deps.accounts.unread) return;
-    const over = [...this.grants.all].filter(
-      ({ user, passwordMark }) => user !== undefined && !this.#users.unchanged(user, passwordMark),
-    );
+    const over = [...this.grants.all].filter((grant) => !this.#mayGoOn(grant));
     await Promise.all(over.map((grant) => this.grants.end(grant, "the user was removed, or the password was changed")));
+    this.provider?.tokens?.sweep();
+  }
+
+  /** Whoever came through a provider goes on while that one is configured and still leads to the same user. */
+  #mayGoOn(grant: Grant): boolean {
+    if (grant.user === undefined) return true;
+    if (grant.provided !== undefined && this.provider?.stillMember(grant) !== true) return false;
+    return this.#users.unchanged(grant.user, grant.passwordMark);
+  }
+
+  async #confirm(grant: Grant): Promise<void> {
+    if (grant.provided === undefined || this.provider === undefined) return;
+    try {
+      await this.provider.confirm(grant, () => this.grants.save(grant));
+    } catch (error) {
+      if (!(error instanceof LoginWithdrawn))
+        throw new OAuthError("temporarily_unavailable", "the identity provider does not answer; try again later", {
+          status: 503,
+          headers: { "Retry-After": "30" },
+        });
+      await this.grants.end(grant, "it is over at the identity provider");
+      throw new OAuthError("invalid_grant", "the login is over at the identity provider; log in again");
+    }
+  }
+
+  get hasProvider(): boolean {
+    return this.provider !== undefined;
+  }
+
+  /** Somebody comes back from the identity provider. */
+  returned(request: Request, visitor: Visitor): Promise<Response> {
+    return this.#login.returned(request, visitor);
   }
 
   async sweep(): Promise<void> {
+    this.provider?.tokens?.sweep();
     await this.grants.sweep();
     await this.clients.sweep();
     await this.state.store.sweep();
@@ -154,6 +212,7 @@ export class AuthorizationServer {
         });
       const metadata = readMetadata(await readJson(request), this.#policy);
       const { client, secret } = await this.clients.register(metadata);
+      this.#deps.meter.registrations++;
       this.#deps.log.info(
         { client: client.id, name: metadata.client_name, address: visitor.address },
         "a client registered",
@@ -176,7 +235,15 @@ export class AuthorizationServer {
       };
       const { clock, oauth } = this.#deps;
       const lifetimes = { accessMs: oauth.tokenExpirationMs, refreshMs: oauth.refreshTokenExpirationMs };
-      return jsonAnswer(await tokenRequest(params, client, { grants: this.grants, clock, lifetimes, audienceOf }));
+      const answer = await tokenRequest(params, client, {
+        grants: this.grants,
+        clock,
+        lifetimes,
+        audienceOf,
+        confirm: (grant) => this.#confirm(grant),
+      });
+      this.#deps.meter.tokens++;
+      return jsonAnswer(answer);
     });
   }
 

@@ -7,17 +7,24 @@ import type { LoginRequest } from "./transaction.ts";
 
 /** Something is wrong with who asks or where the answer would go: shown to the person, never sent anywhere. */
 export class Unanswerable extends Error {
-  /** Whose turn it is. */
-  readonly turn: "client" | "owner" | "person";
+  readonly turn: Turn;
   /** The address that came and is not registered. */
   readonly redirectUri: string | undefined;
+  readonly status: number;
+  /** A `Set-Cookie` that goes with the page. */
+  readonly cookie: string | undefined;
 
-  constructor(message: string, turn: "client" | "owner" | "person", redirectUri?: string) {
+  constructor(message: string, turn: Turn, redirectUri?: string, more: { status?: number; cookie?: string } = {}) {
     super(message);
     this.turn = turn;
     this.redirectUri = redirectUri;
+    this.status = more.status ?? 400;
+    this.cookie = more.cookie;
   }
 }
+
+/** Whose turn it is. `later`: nobody's, waiting helps. `stranger`: a person who is no user here. */
+export type Turn = "client" | "owner" | "person" | "later" | "stranger";
 
 /** An error the client is told, at its redirect URI. */
 export class Answerable extends Error {

@@ -9,6 +9,8 @@ export interface Grant {
   readonly user: string | undefined;
   /** Of the user's password when it was given; another one ends the grant. */
   readonly passwordMark: string | undefined;
+  /** What the identity provider said at the login, sealed; undefined for a login with a password. */
+  provided?: string | undefined;
   readonly scopes: readonly string[];
   /** Undefined: the whole proxy. */
   readonly audience: string | undefined;

@@ -14,6 +14,8 @@ import type { TokenKind } from "./tokens.ts";
 
 /** Tokens whose digest is remembered, so that a request costs a look-up and not a hash. */
 const MAX_REMEMBERED = 10_000;
+/** How long a client may take to come with its first token. */
+const UNUSED_MS = 60_000;
 
 export interface GrantsDeps {
   readonly store: StateStore;
@@ -22,6 +24,8 @@ export interface GrantsDeps {
   readonly accounts: Accounts;
   /** A grant has ended: what its principal has open must end too. */
   readonly onEnd: (principal: string) => void;
+  /** A login succeeded, and nobody came with its token. */
+  readonly onUnused?: () => void;
 }
 
 export interface Issued {
@@ -107,7 +111,7 @@ export class Grants implements AccessTokens {
 
   /** A consent was given. @returns the code, to be redeemed within its time */
   async begin(
-    about: Pick<Grant, "client" | "user" | "passwordMark" | "scopes" | "audience">,
+    about: Pick<Grant, "client" | "user" | "passwordMark" | "provided" | "scopes" | "audience">,
     code: Omit<PendingCode, "digest" | "redeemed">,
   ): Promise<string> {
     const id = makeGrantId();
@@ -146,6 +150,25 @@ export class Grants implements AccessTokens {
       expiresInSeconds: Math.floor(accessMs / 1_000),
       scopes: about.scopes,
     };
+  }
+
+  /**
+   * Says so once when nobody has used a token of a new login after a minute. The person sees a login that worked and
+   * a client that does not, and no request ever arrives here that a log could show.
+   */
+  expectUse(grant: Grant): void {
+    const { clock, log, onUnused } = this.#deps;
+    clock.after(UNUSED_MS, () => {
+      if (this.#grants.get(grant.id) !== grant || grant.pairs.length === 0 || grant.pairs.some(({ seen }) => seen))
+        return;
+      onUnused?.();
+      log.warn(
+        { code: "login.token_unused", client: grant.client, user: grant.user },
+        "a login succeeded, but its token was not used within a minute. Usually something in front of this proxy, such " +
+          "as a rule of Cloudflare against AI bots, stops the client: allow its user agent (Claude-User for Claude) for " +
+          "/.well-known/*, /oauth/* and the MCP endpoints",
+      );
+    });
   }
 
   /** Something about tokens that may be remembered has changed. */

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { LoginMeter } from "../telemetry/meters.ts";
 import { Answerable, clientIdOf, readAuthorizeRequest, redirectUriOf, Unanswerable } from "./authorize-request.ts";
 import { PATHS } from "./capabilities.ts";
 import { DocumentError } from "./client-documents.ts";
@@ -10,11 +11,13 @@ import { OAuthError } from "./errors.ts";
 import { readForm } from "./forms.ts";
 import type { Grants } from "./grants.ts";
 import { pageHeaders, redirectTo } from "./page-headers.ts";
-import { withTransaction } from "./pages.ts";
+import { withProvider, withTransaction } from "./pages.ts";
 import type { PageData, Pages } from "./pages.ts";
 import type { PageName } from "./built-in-templates.ts";
 import { Params } from "./params.ts";
 import type { PublicUrls } from "./public-urls.ts";
+import { ProviderTrouble } from "../auth/provider-fetch.ts";
+import type { Arrived, ProviderLogin } from "./provider/provider-login.ts";
 import { isLoopbackRedirect, matchingRedirect, withAnswer } from "./redirect-uri.ts";
 import type { Resources } from "./resources.ts";
 import type { LoginThrottle, MinuteLimit } from "./throttle.ts";
@@ -43,7 +46,12 @@ export interface LoginDeps {
   readonly cookie: BrowserCookie;
   readonly clock: Clock;
   readonly log: Log;
+  readonly meter: LoginMeter;
   readonly refreshMs: number;
+  /** Undefined: people log in with a password only. */
+  readonly provider: ProviderLogin | undefined;
+  /** Seals what a grant keeps of a login through the provider. */
+  readonly keepSealed: (arrived: Arrived) => string;
 }
 
 /** Who is at the other end of a page. */
@@ -107,8 +115,56 @@ export class Login {
           login.state,
         );
       }
+      if (this.#deps.provider !== undefined && (action === "provider" || !this.#deps.users.any))
+        return await this.#sendToProvider(request, login, client, this.#deps.provider);
       return await this.#logIn(request, params, login, client, visitor);
     });
+  }
+
+  /** The identity provider sends somebody back. */
+  async returned(request: Request, visitor: Visitor): Promise<Response> {
+    const { provider, cookie, urls } = this.#deps;
+    const { searchParams, search } = new URL(request.url);
+    const run = async (): Promise<Response> => {
+      if (provider === undefined) throw new Unanswerable("No login leads here.", "owner", undefined, { status: 404 });
+      const cookies = request.headers.get("cookie");
+      const pending = provider.open(new Params(searchParams), cookie.read(cookies), cookies);
+      const client = await this.#client(pending.request.clientId, visitor);
+      const arrived = await provider.finish(search, pending).catch((error: unknown) => {
+        const { logins } = this.#deps.meter;
+        if (error instanceof Unanswerable) logins[error.turn === "stranger" ? "not_a_user" : "provider_failed"]++;
+        throw error;
+      });
+      return await this.#allow(pending.request, client, arrived.user, this.#deps.keepSealed(arrived));
+    };
+    // Strangers find this address too, and must not read there what the path prefix is.
+    const response = await this.#answering(visitor, run, urls.providerStyle);
+    return provider?.forget(response, searchParams.get("state")) ?? response;
+  }
+
+  async #sendToProvider(
+    request: Request,
+    login: LoginRequest,
+    client: Client,
+    provider: ProviderLogin,
+  ): Promise<Response> {
+    const { cookie, log } = this.#deps;
+    const cookies = request.headers.get("cookie");
+    try {
+      return await provider.begin(login, cookie.read(cookies) ?? "", cookies);
+    } catch (error) {
+      if (!(error instanceof ProviderTrouble)) throw error;
+      this.#deps.meter.logins.provider_failed++;
+      log.error({ provider: provider.label, reason: error.message }, "the identity provider cannot be used");
+      const message = error.down
+        ? `${provider.label} does not answer at the moment. Try again in a minute.`
+        : `${provider.label} cannot be used: the owner of this server has to look into its log.`;
+      return await this.#form(request, login, client, {
+        status: error.down ? 503 : 502,
+        message,
+        ...(error.down ? { retryAfter: 10 } : {}),
+      });
+    }
   }
 
   async #logIn(
@@ -118,7 +174,7 @@ export class Login {
     client: Client,
     visitor: Visitor,
   ): Promise<Response> {
-    const { throttle, users, log } = this.#deps;
+    const { throttle, users, log, meter } = this.#deps;
     const username = (params.get("username") ?? "").slice(0, MAX_NAME);
     const password = params.get("password") ?? "";
     if (username === "" || password === "")
@@ -129,6 +185,7 @@ export class Login {
       });
     const attempt = throttle.begin(username, visitor.address);
     if (attempt.again > 0) {
+      meter.logins.throttled++;
       log.warn({ address: visitor.address }, "logins are slowed down: too many wrong passwords");
       return await this.#form(request, login, client, {
         status: 429,
@@ -151,6 +208,7 @@ export class Login {
       });
     }
     if (!right) {
+      meter.logins.wrong_password++;
       log.warn({ address: visitor.address, client: client.id }, "a login failed: wrong user name or password");
       return await this.#form(request, login, client, { status: 401, username, message: WRONG });
     }
@@ -158,13 +216,15 @@ export class Login {
     return await this.#allow(login, client, username);
   }
 
-  async #allow(login: LoginRequest, client: Client, username: string): Promise<Response> {
+  /** @param provided what the identity provider said, sealed; undefined for a login with a password */
+  async #allow(login: LoginRequest, client: Client, username: string, provided?: string): Promise<Response> {
     const { grants, users, clock, urls, log, pages } = this.#deps;
     const code = await grants.begin(
       {
         client: client.id,
         user: username,
-        passwordMark: users.mark(username),
+        // Who came through the provider is not thrown out by a new password.
+        ...(provided === undefined ? { passwordMark: users.mark(username) } : { passwordMark: undefined, provided }),
         scopes: login.scopes,
         audience: login.audience,
       },
@@ -175,7 +235,12 @@ export class Login {
         challenge: login.challenge,
       },
     );
-    log.info({ user: username, client: client.id, name: client.metadata.client_name }, "a user allowed a client");
+    this.#deps.meter.logins.ok++;
+    const roles = this.#deps.users.rolesOf(username);
+    log.info(
+      { user: username, roles, client: client.id, name: client.metadata.client_name },
+      "a user allowed a client",
+    );
     const location = withAnswer(login.redirectUri, { code, state: login.state, iss: urls.issuer });
     // A page of one's own site is followed at once; a program beside the browser leaves the person looking at this tab.
     if (login.redirectUri.startsWith("https:") && !(await pages.custom("success.html"))) return redirectTo(location);
@@ -191,7 +256,7 @@ export class Login {
   }
 
   async #form(request: Request, login: LoginRequest, client: Client, shown: Shown): Promise<Response> {
-    const { cookie, transactions, resources, urls, pages, refreshMs } = this.#deps;
+    const { cookie, transactions, resources, urls, pages, refreshMs, provider, users } = this.#deps;
     const known = cookie.read(request.headers.get("cookie"));
     const fresh = known === undefined ? cookie.make() : undefined;
     const transaction = transactions.seal(login, known ?? fresh?.value ?? "");
@@ -213,14 +278,16 @@ export class Login {
       Transaction: transaction,
       Username: shown.username,
       ErrorMessage: shown.message,
+      Provider: provider?.label,
+      PasswordLogin: provider === undefined || users.any,
     };
-    const headers = pageHeaders(await pages.custom("authorize.html"));
+    const custom = await pages.custom("authorize.html");
+    const headers = pageHeaders(custom);
     if (fresh !== undefined) headers.append("Set-Cookie", fresh.header);
     if (shown.retryAfter !== undefined) headers.set("Retry-After", String(shown.retryAfter));
-    return new Response(withTransaction(await pages.render("authorize.html", data), transaction), {
-      status: shown.status,
-      headers,
-    });
+    const html = withTransaction(await pages.render("authorize.html", data), transaction);
+    const whole = provider !== undefined && custom ? withProvider(html, provider.label) : html;
+    return new Response(whole, { status: shown.status, headers });
   }
 
   #common(client?: Client): PageData {
@@ -247,7 +314,7 @@ export class Login {
     return local === undefined ? undefined : resources.audience(local);
   }
 
-  async #answering(visitor: Visitor, run: () => Promise<Response>): Promise<Response> {
+  async #answering(visitor: Visitor, run: () => Promise<Response>, style?: string): Promise<Response> {
     try {
       return await run();
     } catch (error) {
@@ -262,16 +329,17 @@ export class Login {
           }),
         );
       }
-      if (error instanceof Unanswerable) return await this.#refuse(error, visitor);
-      if (error instanceof DocumentError) return await this.#refuse(new Unanswerable(error.message, "client"), visitor);
+      if (error instanceof Unanswerable) return await this.#refuse(error, visitor, style);
+      if (error instanceof DocumentError)
+        return await this.#refuse(new Unanswerable(error.message, "client"), visitor, style);
       if (error instanceof OAuthError)
-        return await this.#refuse(new Unanswerable(error.message, "client"), visitor, error.status);
+        return await this.#refuse(new Unanswerable(error.message, "client"), visitor, style, error.status);
       throw error;
     }
   }
 
   /** An error the person sees, and nobody else. */
-  async #refuse(error: Unanswerable, visitor: Visitor, status = 400): Promise<Response> {
+  async #refuse(error: Unanswerable, visitor: Visitor, style?: string, status = error.status): Promise<Response> {
     const { pages, log } = this.#deps;
     const id = randomBytes(4).toString("hex");
     log.warn(
@@ -281,6 +349,7 @@ export class Login {
     const name: PageName = "error.html";
     const html = await pages.render(name, {
       ...this.#common(),
+      ...(style === undefined ? {} : { StyleURL: style }),
       ErrorMessage: error.message,
       RedirectURI: error.redirectUri,
       Advice: ADVICE[error.turn],
@@ -290,7 +359,9 @@ export class Login {
           : undefined,
       ErrorID: id,
     });
-    return new Response(html, { status, headers: pageHeaders(await pages.custom(name)) });
+    const headers = pageHeaders(await pages.custom(name));
+    if (error.cookie !== undefined) headers.append("Set-Cookie", error.cookie);
+    return new Response(html, { status, headers });
   }
 }
 
@@ -298,6 +369,8 @@ const ADVICE = {
   client: "Go back to the app and connect it again. If that does not help, its maker has to correct it.",
   owner: "The owner of this server has to correct it.",
   person: "Go back to the app and begin the login again.",
+  later: "Wait a minute, then go back to the app and begin the login again.",
+  stranger: "Ask its owner to add you, or go back to the app and begin again with another account.",
 } as const;
 
 /** Where an answer goes, as a person would say it. */

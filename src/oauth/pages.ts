@@ -124,3 +124,10 @@ export function withTransaction(html: string, transaction: string): string {
   const field = `<input type="hidden" name="transaction" value="${transaction}">`;
   return html.replaceAll(/<form\b[^>]*>/gi, (form) => form + field);
 }
+
+/** A page of the operator's own that was made before there was a provider gets the button for it. */
+export function withProvider(html: string, label: string): string {
+  if (/\bvalue=["']?provider\b/.test(html)) return html;
+  const button = `<p><button type="submit" name="action" value="provider" formnovalidate>Continue with ${Bun.escapeHTML(label)}</button></p>`;
+  return html.replace(/<\/form>/i, () => button + "</form>");
+}

@@ -29,6 +29,20 @@ export class PublicUrls {
     return (this.#configured ?? `${this.#scheme}://${this.#host}:${this.#port()}`) + this.#prefix;
   }
 
+  /** Where the identity provider sends people back to: below the base URL, and never below a secret prefix. */
+  get providerCallback(): string {
+    return `${this.#configured ?? `${this.#scheme}://${this.#host}:${this.#port()}`}/auth/callback`;
+  }
+
+  /** The style sheet of the pages at the callback. */
+  get providerStyle(): string {
+    return this.providerCallbackPath.replace(/callback$/, "style.css");
+  }
+
+  get providerCallbackPath(): string {
+    return new URL(this.providerCallback).pathname;
+  }
+
   /** Everything is below a path that only its users know. */
   get prefixed(): boolean {
     return this.#prefix !== "";

@@ -14,6 +14,8 @@ export interface TokenDeps {
   readonly grants: Grants;
   readonly clock: Clock;
   readonly lifetimes: Lifetimes;
+  /** Whether the login behind a grant still holds where it was made. @throws OAuthError when it does not */
+  readonly confirm: (grant: Grant) => Promise<void>;
   /** The audience of a `resource` a client names. */
   readonly audienceOf: (resource: string) => string | undefined;
 }
@@ -77,6 +79,7 @@ async function redeem(params: Params, client: Client, deps: TokenDeps): Promise<
   });
   await grants.save(grant);
   code.redeemed = clock.now();
+  grants.expectUse(grant);
   return issued;
 }
 
@@ -88,6 +91,9 @@ async function refresh(params: Params, client: Client, deps: TokenDeps): Promise
   const named = grants.named(text, "refresh");
   if (named === undefined || named.client !== client.id) throw invalid();
   if (named.retired.includes(digest(text))) return await reused(named, deps);
+  if (grants.find(text, "refresh") === undefined) throw invalid();
+  await deps.confirm(named);
+  // Nothing waits from here on: of several requests with one token, each sees what the one before has done.
   const found = grants.find(text, "refresh");
   if (found === undefined) throw invalid();
   const { grant, pair } = found;

@@ -1,4 +1,5 @@
 import { createHmac, hkdfSync } from "node:crypto";
+import { costOf, isHash } from "../config/password-hash.ts";
 import type { UserSource } from "../auth/accounts.ts";
 import { sameText } from "./digest.ts";
 
@@ -8,7 +9,6 @@ const BCRYPT_BYTES = 72;
 const AT_A_TIME = 1;
 /** Those that may wait; a flood beyond is told to come back. */
 const MAX_WAITING = 64;
-const HASH = /^\$2[aby]\$(\d\d)\$/;
 /** Of no password; checked for users that do not exist, so that they cost the same time. */
 const NOBODY = "abcdefghijklmnopqrstuuFJi7iFaRgYdrpjIJmmcKDkMWYZQdqgm";
 
@@ -30,6 +30,11 @@ export class Users {
 
   has(name: string): boolean {
     return this.#users.find(name) !== undefined;
+  }
+
+  /** Words for people who read the log; nothing depends on them. */
+  rolesOf(name: string): readonly string[] {
+    return this.#users.find(name)?.roles ?? [];
   }
 
   /** Names somebody who could log in with a password. */
@@ -72,7 +77,7 @@ export class Users {
   /** A hash of no password, as dear as most of those that are there. */
   #decoy(): string | undefined {
     const costs = [...this.#users.all()]
-      .map(([, { password }]) => HASH.exec(password ?? "")?.[1])
+      .map(([, { password }]) => costOf(password ?? ""))
       .filter((cost) => cost !== undefined);
     const usual = mostFrequent(costs);
     return usual === undefined ? undefined : `$2b$${usual}$${NOBODY}`;
@@ -96,11 +101,6 @@ export class Users {
       else next();
     }
   }
-}
-
-/** Whether a configured password is a bcrypt hash. */
-export function isHash(password: string): boolean {
-  return HASH.test(password);
 }
 
 function mostFrequent(values: readonly string[]): string | undefined {

@@ -4,6 +4,9 @@ import { MULTI_ROUND } from "../protocol/eras/names.ts";
 import { resultType, toLegacyResult } from "../protocol/eras/results.ts";
 import { levelName } from "../protocol/log-levels.ts";
 import type { Message } from "../protocol/message.ts";
+import { traceOf, withTrace } from "../protocol/trace.ts";
+import type { Trace } from "../protocol/trace.ts";
+import type { Outcome } from "../telemetry/meters.ts";
 import type { Connection, Pending } from "../upstream/connection.ts";
 import type { Fault } from "../upstream/fault.ts";
 import type { Dialogue } from "./dialogue.ts";
@@ -38,6 +41,7 @@ export class Exchange implements Pending {
   readonly dialogue: Dialogue | undefined;
   readonly #token: string | undefined;
   readonly #reply: Reply;
+  readonly #startedAt: number;
   #line: Line;
   readonly #hooks: ExchangeHooks;
   #connection: Connection | undefined;
@@ -51,6 +55,7 @@ export class Exchange implements Pending {
   #loop: InputLoop | undefined;
   /** The request as it was sent, where that is not as it came. */
   #sent: Message | undefined;
+  #trace: Trace | undefined;
   /** The server has made a task of the request. */
   #task = false;
 
@@ -62,6 +67,7 @@ export class Exchange implements Pending {
     this.dialogue = client.dialogue;
     this.#reply = client.reply;
     this.#hooks = hooks;
+    this.#startedAt = line.clock.now();
     const token = request.meta("progressToken");
     this.#token = token === undefined ? undefined : request.slice(token);
     this.session?.exchangeOpened(this);
@@ -104,9 +110,12 @@ export class Exchange implements Pending {
   }
 
   #send(connection: Connection): void {
-    const translated = this.#loop === undefined ? this.#translated(connection) : this.#sent;
-    this.#sent = translated;
-    this.#upstreamId = connection.request(translated ?? this.request, this);
+    if (this.#loop === undefined) {
+      this.#sent = this.#translated(connection);
+      this.#trace = traceOf(this.request, this.caller.headers);
+      if (this.#trace !== undefined) this.#sent = withTrace(this.#sent ?? this.request, this.#trace);
+    }
+    this.#upstreamId = connection.request(this.#sent ?? this.request, this, this.#trace);
   }
 
   /** The request in the words of the server's era; undefined where they are the client's. */
@@ -178,7 +187,7 @@ export class Exchange implements Pending {
     const connection = this.#connection;
     if (this.#over || connection === undefined) return;
     if (this.dialogue !== undefined) {
-      this.#end(message.result !== undefined);
+      this.#end(message.result === undefined ? "error" : "ok");
       const method = this.request.method ?? "";
       return answerModern(
         this.dialogue,
@@ -224,7 +233,7 @@ export class Exchange implements Pending {
   fail(fault: Fault, status?: number): void {
     if (this.#over) return;
     const { message, data } = this.#line.describe(fault, this.caller);
-    this.#end(false);
+    this.#end("failed");
     if (this.dialogue === undefined) this.#reply.finish(errorText(this.#id, ErrorCode.internal, message, data), status);
     else this.dialogue.finish((id) => errorText(id, ErrorCode.internal, message, data), status);
   }
@@ -232,7 +241,7 @@ export class Exchange implements Pending {
   /** The client (or its end) does not want the answer any more. */
   cancel(reason?: string): void {
     if (this.#over) return;
-    this.#end(false);
+    this.#end("cancelled");
     this.#connection?.cancel(this.#upstreamId, reason);
     if (this.dialogue === undefined) this.#reply.drop();
     else this.dialogue.drop();
@@ -252,7 +261,7 @@ export class Exchange implements Pending {
         if (this.#over) return;
         this.#sent = message;
         this.#retried = false;
-        if (this.#connection !== undefined) this.#upstreamId = this.#connection.request(message, this);
+        if (this.#connection !== undefined) this.#upstreamId = this.#connection.request(message, this, this.#trace);
       },
       fail: (code, text) => this.#refuse(code, text),
       failWith: (error) => this.#finish(errorAnswer(this.#id, error), false),
@@ -268,16 +277,17 @@ export class Exchange implements Pending {
   #finish(text: string, succeeded: boolean): void {
     if (this.#over) return;
     this.#loop?.end();
-    this.#end(succeeded);
+    this.#end(succeeded ? "ok" : "error");
     this.#reply.finish(this.#hooks.rewrite === undefined ? text : this.#hooks.rewrite(text));
   }
 
-  #end(succeeded: boolean): void {
+  #end(outcome: Outcome): void {
     this.#loop?.end();
     this.#over = true;
     this.session?.exchangeClosed(this);
     this.#line.closedExchange(this);
     if (!this.#away) this.#line.over();
-    this.#hooks.ended?.(succeeded);
+    this.#line.done(outcome, this.#startedAt);
+    this.#hooks.ended?.(outcome === "ok");
   }
 }

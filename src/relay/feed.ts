@@ -32,6 +32,8 @@ export class Feed {
   #current: { id: number; acknowledged: Promise<readonly string[]> } | undefined;
   #stopRetry: (() => void) | undefined;
   #failures = 0;
+  /** Nobody has listened for a while. */
+  #gap = false;
   #closed = false;
 
   constructor(connection: Connection, deps: FeedDeps) {
@@ -94,6 +96,9 @@ export class Feed {
         if (message.method === "notifications/subscriptions/acknowledged") {
           this.#failures = 0;
           closeBefore();
+          // Not before: a server that ends every subscription at once would have the lists read again without end.
+          if (this.#gap) this.#deps.missed();
+          this.#gap = false;
           return resolve(subscribed(message));
         }
         if (this.#current === mine) this.#deps.heard(own(message));
@@ -111,8 +116,8 @@ export class Feed {
     const pause = Math.min(AGAIN_MS * 2 ** this.#failures++, LONGEST_MS);
     this.#stopRetry = this.#deps.clock.after(pause, () => {
       this.#stopRetry = undefined;
+      this.#gap = true;
       this.#listen(agreed(this.#deps.wanted(), this.#connection.introduction.capabilities));
-      this.#deps.missed();
     });
   }
 }

@@ -1,4 +1,3 @@
-import { offeredLists } from "../protocol/capabilities.ts";
 import type { Capabilities } from "../protocol/eras/envelope.ts";
 import { Meta } from "../protocol/eras/names.ts";
 import { removeKeys } from "../protocol/eras/object-text.ts";
@@ -7,6 +6,7 @@ import type { Principal } from "../policy/principal.ts";
 import { mayHear } from "../policy/rights.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
+import type { Outcome } from "../telemetry/meters.ts";
 import type { Connection, ConnectionListener } from "../upstream/connection.ts";
 import type { Fault } from "../upstream/fault.ts";
 import type { Need } from "../upstream/upstream.ts";
@@ -20,6 +20,7 @@ import { Questions } from "./questions.ts";
 import type { Session } from "./session.ts";
 import type { Subscriber, Subscriptions } from "./subscriptions.ts";
 import { Tasks, relatedTask } from "./tasks.ts";
+import type { KeptOwners } from "./tasks.ts";
 
 /** What a line needs from the switchboard it belongs to. */
 export interface LineOwner {
@@ -34,9 +35,13 @@ export interface LineOwner {
   describe(fault: Fault, caller: Caller): Description;
   /** Nobody uses the line any more. */
   abandoned(line: Line): void;
+  /** Where the owners of the tasks of one connection are kept, if anywhere. */
+  keptOwners(key: string): KeptOwners | undefined;
   /** An exchange began, or ended. */
   began(): void;
   over(): void;
+  /** @param startedAt when it began, in milliseconds since the epoch */
+  done(outcome: Outcome, startedAt: number): void;
 }
 
 /** A fault in words for one caller. */
@@ -53,7 +58,7 @@ export class Line {
   readonly need: Need;
   /** The session that has this line for itself. */
   readonly exclusive: Session | undefined;
-  readonly tasks = new Tasks();
+  readonly tasks: Tasks;
   readonly #owner: LineOwner;
   readonly #sessions = new Set<Session>();
   readonly #exchanges = new Set<Exchange>();
@@ -70,6 +75,7 @@ export class Line {
     this.exclusive = exclusive;
     this.#owner = owner;
     this.#lastUsed = owner.clock.now();
+    this.tasks = new Tasks(exclusive === undefined ? owner.keptOwners(need.key) : undefined);
     const present = { exclusive, sessions: this.#sessions, exchanges: this.#exchanges, tasks: this.tasks };
     this.#addressee = new Addressee(present, owner.clock);
     this.#hearing = new Hearing({
@@ -135,13 +141,22 @@ export class Line {
   }
 
   /** Ends the streams of all who listen, with their answers. */
-  finishListening(which: (principal: Principal) => boolean = () => true): void {
+  finishListening(): void {
+    for (const listening of [...this.#hearing.listening]) listening.finish();
+  }
+
+  /** Ends what some have open who are not let in any more. */
+  expel(which: (principal: Principal) => boolean): void {
     for (const listening of [...this.#hearing.listening]) if (which(listening.principal)) listening.finish();
+    for (const exchange of [...this.#exchanges]) {
+      if (which(exchange.caller.principal)) exchange.cancel("the caller is not let in any more");
+    }
   }
 
   /** What some may use has changed: those of them that listen look at their lists again. */
   rightsChanged(affected: (principal: Principal) => boolean): void {
-    const kinds = offeredLists(this.#connection?.introduction.capabilities ?? {});
+    // Each hears of what it has agreed on, whether or not the server is there at the moment.
+    const kinds = ["tools", "prompts", "resources"];
     for (const listening of this.#hearing.listening) if (affected(listening.principal)) listening.listChanged(kinds);
   }
 
@@ -234,6 +249,10 @@ export class Line {
 
   over(): void {
     this.#owner.over();
+  }
+
+  done(outcome: Outcome, startedAt: number): void {
+    this.#owner.done(outcome, startedAt);
   }
 
   opened(exchange: Exchange): void {

@@ -113,6 +113,8 @@ export class ModernEndpoint {
     const { method } = message;
     // A call without an id is run by servers that only look at the method: it would be past every check.
     if (method === undefined || !method.startsWith("notifications/") || OWN_TO_THE_LINK.has(method)) return;
+    // Words of a protocol of the server's own; who may use a tool or two of it has no part in that.
+    if (this.#deps.rights(caller)?.whole === false) return;
     this.#deps.switchboard.sendStateless(message, caller);
   }
 

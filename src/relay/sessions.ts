@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import type { Principal } from "../policy/principal.ts";
+import type { Kept } from "../store/kept.ts";
 import type { Sealer } from "../store/sealer.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Client } from "./ends.ts";
@@ -10,8 +10,6 @@ import { Session } from "./session.ts";
 const MAX_SEALED_CHARACTERS = 4_096;
 /** Sessions in memory; the least recently used idle ones leave first, and come back from their ids. */
 const MAX_IN_MEMORY = 50_000;
-/** Ids ended by DELETE that are remembered; a client that makes and ends them in a loop must not fill the memory. */
-const MAX_ENDED = 200_000;
 
 export interface SessionLimits {
   readonly idleMs: number;
@@ -39,14 +37,15 @@ export class Sessions {
   #limits: SessionLimits;
   readonly #live = new Map<string, { session: Session; endpoint: string; made: number }>();
   readonly #attached = new Map<Session, string>();
-  readonly #ended: LRUCache<string, true>;
+  /** Ids ended by DELETE. */
+  readonly #ended: Kept;
 
-  constructor(sealer: Sealer, clock: Clock, random: () => number, limits: SessionLimits) {
+  constructor(sealer: Sealer, clock: Clock, random: () => number, limits: SessionLimits, ended: Kept) {
     this.#sealer = sealer;
     this.#clock = clock;
     this.#random = random;
     this.#limits = limits;
-    this.#ended = new LRUCache({ max: MAX_ENDED, ttl: limits.maxAgeMs });
+    this.#ended = ended;
   }
 
   get size(): number {
@@ -100,7 +99,7 @@ export class Sessions {
       live.session.lastUsed = now;
       return live.session;
     }
-    if (this.#ended.has(id)) return undefined;
+    if (this.#ended.get(id) !== undefined) return undefined;
     const text = this.#sealer.open(id);
     if (text === undefined) return undefined;
     const sealed = JSON.parse(text) as Sealed;
@@ -114,14 +113,14 @@ export class Sessions {
   /** Ends a session for good. */
   end(session: Session): void {
     this.#live.delete(session.id);
-    this.#ended.set(session.id, true);
+    this.#ended.set("", session.id);
     session.end();
   }
 
-  /** Ends for good whatever one principal has open. */
-  endOf(principal: string): void {
-    for (const { session } of [...this.#live.values()]) if (session.principal.id === principal) this.end(session);
-    for (const session of [...this.#attached.keys()]) if (session.principal.id === principal) this.detach(session);
+  /** Ends for good whatever some have open. */
+  endAll(which: (principal: Principal) => boolean): void {
+    for (const { session } of [...this.#live.values()]) if (which(session.principal)) this.end(session);
+    for (const session of [...this.#attached.keys()]) if (which(session.principal)) this.detach(session);
   }
 
   /** Takes a session back that never became one: its `initialize` failed. */

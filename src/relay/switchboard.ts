@@ -3,6 +3,7 @@ import { answersQuestions } from "../protocol/capabilities.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { Outcome, ServerMeter } from "../telemetry/meters.ts";
 import type { Connection, ConnectionListener } from "../upstream/connection.ts";
 import { readTools } from "../upstream/catalogue.ts";
 import { Fault } from "../upstream/fault.ts";
@@ -18,6 +19,8 @@ import { Exchange } from "./exchange.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { Line } from "./line.ts";
 import type { Description, LineOwner } from "./line.ts";
+import { KeptOwners } from "./tasks.ts";
+import type { Kept } from "../store/kept.ts";
 import { carriedHeaders, leasedDeclaration, localDeclaration, ownDeclaration, ownerOf, sharedNeed } from "./need.ts";
 import type { Identity } from "./need.ts";
 import type { Session } from "./session.ts";
@@ -47,6 +50,8 @@ export interface Call {
 export class Switchboard implements UpstreamListener, LineOwner {
   readonly upstream: Upstream;
   readonly clock: Clock;
+  readonly #tasks: Kept | undefined;
+  readonly meter: ServerMeter;
   readonly #identity: Identity;
   readonly #log: Log;
   readonly #lines = new Map<string, Line>();
@@ -65,9 +70,13 @@ export class Switchboard implements UpstreamListener, LineOwner {
   #requests = 0;
   #lastActivity: number | undefined;
 
-  constructor(config: ServerConfig, identity: Identity, deps: UpstreamDeps) {
+  /** @param tasks remembers whose tasks are whose */
+  constructor(config: ServerConfig, identity: Identity, deps: UpstreamDeps, tasks?: Kept) {
+    // The tasks of a child end with it, and the child with the proxy.
+    this.#tasks = config.target.kind === "stdio" ? undefined : tasks;
     const need = sharedNeed(config, identity);
     this.clock = deps.clock;
+    this.meter = deps.meter;
     this.#log = deps.log;
     this.#identity = identity;
     this.upstream = new Upstream(config, need, this, deps);
@@ -76,6 +85,10 @@ export class Switchboard implements UpstreamListener, LineOwner {
     const { target } = config;
     this.#takesHeaders = target.kind === "stdio" ? target.headerToEnv.size > 0 : target.forwardHeaders.length > 0;
     this.#always = config.isolation === "shared" && !this.#takesHeaders ? this.#shared : undefined;
+  }
+
+  keptOwners(key: string): KeptOwners | undefined {
+    return this.#tasks === undefined ? undefined : new KeptOwners(this.#tasks, [this.config.name, key]);
   }
 
   get config(): ServerConfig {
@@ -196,9 +209,9 @@ export class Switchboard implements UpstreamListener, LineOwner {
     for (const line of this.#lines.values()) line.finishListening();
   }
 
-  /** Ends the streams of modern clients that are not let in any more. */
-  dismissListening(which: (principal: Principal) => boolean): void {
-    for (const line of this.#lines.values()) line.finishListening(which);
+  /** Ends what some have open who are not let in any more: streams of modern clients, and calls in flight. */
+  expel(which: (principal: Principal) => boolean): void {
+    for (const line of this.#lines.values()) line.expel(which);
   }
 
   /** Modern clients that listen are told to look at their lists again. */
@@ -235,6 +248,10 @@ export class Switchboard implements UpstreamListener, LineOwner {
   over(): void {
     if (--this.#inFlight > 0) return;
     for (const resolve of this.#quiet.splice(0)) resolve();
+  }
+
+  done(outcome: Outcome, startedAt: number): void {
+    this.meter.done(outcome, this.clock.now() - startedAt);
   }
 
   /** Exchanges in flight. */

@@ -1,6 +1,8 @@
 import { filterArray, find, members, skipSpace, splice } from "../protocol/json.ts";
 import { stringAt } from "../protocol/message.ts";
 import type { Message } from "../protocol/message.ts";
+import { digestOf } from "../store/kept.ts";
+import type { Kept } from "../store/kept.ts";
 import type { Caller } from "./ends.ts";
 import type { Session } from "./session.ts";
 
@@ -9,7 +11,7 @@ const RELATED = "io.modelcontextprotocol/related-task";
 const MAX_TASKS = 10_000;
 
 interface Owner {
-  /** Undefined for a caller without a session. */
+  /** Undefined for a caller without a session, or one that was not heard of since a restart. */
   readonly session: string | undefined;
   readonly principal: string;
   readonly known: boolean;
@@ -23,11 +25,19 @@ interface Owner {
  */
 export class Tasks {
   readonly #owners = new Map<string, Owner>();
+  readonly #kept: KeptOwners | undefined;
+
+  /** @param kept remembers owners across restarts, for servers that outlive the proxy */
+  constructor(kept?: KeptOwners) {
+    this.#kept = kept;
+  }
 
   /** A server has made a task of a request. */
   created(task: string, caller: Caller, session: Session | undefined, tool?: string): void {
     this.#owners.delete(task);
-    this.#owners.set(task, ownerOf(caller, session, tool));
+    const owner = ownerOf(caller, session, tool);
+    this.#owners.set(task, owner);
+    this.#kept?.set(task, owner);
     if (this.#owners.size <= MAX_TASKS) return;
     for (const oldest of this.#owners.keys()) {
       this.#owners.delete(oldest);
@@ -40,7 +50,7 @@ export class Tasks {
    * @param may whether he may use a tool now; what it does is taken away from him together with it
    */
   belongs(task: string, caller: Caller, session: Session | undefined, may?: (tool: string) => boolean): boolean {
-    const owner = this.#owners.get(task);
+    const owner = this.#owners.get(task) ?? this.#recalled(task, session);
     if (owner === undefined || owner.principal !== caller.principal.id) return false;
     if (may !== undefined && (owner.tool === undefined || !may(owner.tool))) return false;
     // Everybody without a credential has the same name: of those only the session tells one from another.
@@ -53,6 +63,13 @@ export class Tasks {
     if (owner?.session === undefined) return undefined;
     for (const session of sessions) if (session.id === owner.session) return session;
     return undefined;
+  }
+
+  /** What was known before a restart. */
+  #recalled(task: string, session: Session | undefined): Owner | undefined {
+    const owner = this.#kept?.get(task, session);
+    if (owner !== undefined) this.#owners.set(task, owner);
+    return owner;
   }
 
   /** An answer to `tasks/list` without what is not the caller's. */
@@ -82,6 +99,34 @@ export function relatedTask(message: Message): string | undefined {
   if (related === undefined) return undefined;
   const span = members(message.text, related.start)?.findLast((member) => member.key === "taskId");
   return span === undefined ? undefined : stringAt(message.text, span);
+}
+
+/** The owners of one connection's tasks, as they outlive the proxy. */
+export class KeptOwners {
+  readonly #kept: Kept;
+  readonly #where: readonly string[];
+
+  /** @param where names the connection */
+  constructor(kept: Kept, where: readonly string[]) {
+    this.#kept = kept;
+    this.#where = where;
+  }
+
+  set(task: string, owner: Owner): void {
+    // The id of a session is as good as a key to it, so only a digest is written down.
+    const session = owner.session === undefined ? undefined : digestOf([owner.session]);
+    this.#kept.set(JSON.stringify({ ...owner, session }), ...this.#where, task);
+  }
+
+  /** @returns undefined also when it was made in another session, unless its maker has a name */
+  get(task: string, session: Session | undefined): Owner | undefined {
+    const text = this.#kept.get(...this.#where, task);
+    if (text === undefined) return undefined;
+    const owner = JSON.parse(text) as Owner;
+    const same = owner.session === (session === undefined ? undefined : digestOf([session.id]));
+    if (!same && !owner.known) return undefined;
+    return { ...owner, session: same ? session?.id : undefined };
+  }
 }
 
 function ownerOf({ principal }: Caller, session: Session | undefined, tool: string | undefined): Owner {

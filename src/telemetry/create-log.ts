@@ -1,6 +1,7 @@
-import { styleText } from "node:util";
 import pino from "pino";
 import type { Log } from "./log.ts";
+import { prettyLine } from "./pretty-line.ts";
+import type { PrettyLine } from "./pretty-line.ts";
 
 export interface LogOptions {
   readonly level: "trace" | "debug" | "info" | "warn" | "error" | "silent";
@@ -13,15 +14,28 @@ export interface LogOptions {
 /** A log whose level can be changed while it is used. */
 export interface LeveledLog extends Log {
   setLevel(level: LogOptions["level"]): void;
+  /** From now on gives lines for people to `show` instead of writing them; only with `format: "pretty"`. */
+  through(show: ((line: PrettyLine) => void) | undefined): void;
+  /** Writes text for people to where the log goes, in order with its lines. */
+  write(text: string): void;
 }
 
 /** The log: one JSON object a line for machines, one plain line for people. */
 export function createLog(options: LogOptions): LeveledLog {
   const destination = pino.destination({ dest: options.descriptor, sync: true });
-  const sink =
-    options.format === "json"
-      ? destination
-      : { write: (line: string) => destination.write(prettyLine(line, options.colour)) };
+  // Whoever read it is gone, with the terminal or at the other end of a pipe. That is no reason to stop serving, and
+  // there is nowhere left to say so.
+  let gone = false;
+  destination.on("error", () => (gone = true));
+  const write = (text: string): void => {
+    if (!gone) destination.write(text);
+  };
+  let show: ((line: PrettyLine) => void) | undefined;
+  const forPeople = (json: string): void => {
+    const line = prettyLine(json, options.colour);
+    if (show === undefined) write(line.text);
+    else show(line);
+  };
   const log = pino(
     {
       level: options.level,
@@ -29,41 +43,15 @@ export function createLog(options: LogOptions): LeveledLog {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    sink,
+    { write: options.format === "json" ? write : forPeople },
   );
   return Object.assign(log, {
     setLevel: (level: LogOptions["level"]) => {
       log.level = level;
     },
+    through: (to: ((line: PrettyLine) => void) | undefined) => {
+      show = to;
+    },
+    write,
   });
-}
-
-const COLOURS = { warn: "yellow", error: "red", debug: "dim", trace: "dim" } as const;
-
-/** Fields first known, then the rest as `key=value`. */
-function prettyLine(json: string, colour: boolean): string {
-  const { time, level, msg, ...rest } = JSON.parse(json) as Record<string, unknown>;
-  const clock = String(time).slice(11, 19);
-  const word = String(level);
-  const style = colour && word in COLOURS ? COLOURS[word as keyof typeof COLOURS] : undefined;
-  const shown =
-    word === "info" ? "" : `${style === undefined ? word : styleText(style, word, { validateStream: false })}  `;
-  const fields = Object.entries(rest).map(
-    ([key, value]) => `${key}=${typeof value === "string" ? quote(value) : JSON.stringify(value)}`,
-  );
-  const tail = fields.length === 0 ? "" : `  ${fields.join(" ")}`;
-  return `${clock}  ${shown}${printable(String(msg))}${colour && tail !== "" ? styleText("dim", tail, { validateStream: false }) : tail}\n`;
-}
-
-function quote(value: string): string {
-  return /^[\w./:@-]+$/.test(value) ? value : JSON.stringify(value);
-}
-
-/** A child could otherwise move the cursor, or write lines that look like ours. */
-function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex -- finding them is the point
-  return text.replaceAll(
-    /[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g,
-    (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
-  );
 }

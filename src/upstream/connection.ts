@@ -126,17 +126,18 @@ export class Connection {
 
   /**
    * Relays a request.
+   * @param headers sent along where the transport has headers
    * @returns the id it has on this connection
    */
-  request(message: Message, pending: Pending): number {
+  request(message: Message, pending: Pending, headers?: Readonly<Record<string, string>>): number {
     const id = this.#nextId++;
     const token = pending.progressToken === undefined ? undefined : message.meta("progressToken");
     const text =
       token === undefined
         ? message.withId(String(id))
         : message.withId(String(id), { start: token.start, end: token.end, text: String(id) });
-    if (this.era === "legacy") this.#start(id, text, pending);
-    else this.#startModern(id, text, message, pending);
+    if (this.era === "legacy") this.#start(id, text, pending, headers);
+    else this.#startModern(id, text, message, pending, headers);
     return id;
   }
 
@@ -290,12 +291,18 @@ export class Connection {
   }
 
   /** A stateless request says in headers too what it is; which arguments it repeats there is in the tool's schema. */
-  #startModern(id: number, text: string, message: Message, pending: Pending): void {
+  #startModern(
+    id: number,
+    text: string,
+    message: Message,
+    pending: Pending,
+    more: Readonly<Record<string, string>> | undefined,
+  ): void {
     const { toolHeaders } = this.#shared;
     const method = message.method ?? "";
     const key = namedBy(method);
     const name = key === undefined ? undefined : message.stringParam(key);
-    const headers: Record<string, string> = { "mcp-method": method };
+    const headers: Record<string, string> = { ...more, "mcp-method": method };
     if (name !== undefined) headers["mcp-name"] = encodeHeader(name);
     if (method !== "tools/call" || name === undefined || !this.attributes)
       return this.#start(id, text, pending, headers);

@@ -1,6 +1,6 @@
 import { messagesIn, responseId } from "./line-answer.ts";
 import { Fault } from "./fault.ts";
-import { printable } from "./line-noise.ts";
+import { printable } from "../telemetry/printable.ts";
 
 const DETAIL_CHARS = 1000;
 

@@ -2,6 +2,7 @@ import type { ServerConfig } from "../config/config.ts";
 import { nearest } from "../config/nearest.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { ServerMeter } from "../telemetry/meters.ts";
 import { Backoff } from "./backoff.ts";
 import { readCatalogue } from "./catalogue.ts";
 import type { Catalogue } from "./catalogue.ts";
@@ -9,6 +10,7 @@ import { Connection } from "./connection.ts";
 import type { ConnectionListener } from "./connection.ts";
 import { Fault } from "./fault.ts";
 import type { Declaration, EraMemory, Introduction } from "./greeting.ts";
+import { remedyOf } from "./remedy.ts";
 import { Slot } from "./slot.ts";
 import type { SlotState } from "./slot.ts";
 import { ToolHeaders } from "./tool-headers.ts";
@@ -37,6 +39,7 @@ export interface UpstreamDeps {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
+  readonly meter: ServerMeter;
   /** First delay before a lost server is started again, in milliseconds. */
   readonly restartDelayMs?: number;
   openWire(server: ServerConfig, need: Need): Wire;
@@ -51,6 +54,12 @@ export interface UpstreamStatus {
   readonly restarts: number;
   readonly connections: number;
   readonly catalogue: Catalogue | undefined;
+  /** When the present attempt of the shared connection began, in milliseconds since the epoch. */
+  readonly attemptAt: number | undefined;
+  /** How long the first successful attempt took, its lists included, in milliseconds. */
+  readonly readyMs: number | undefined;
+  /** What the server last wrote to stderr while it starts: npx and uvx show there how far they are. */
+  readonly progress: string | undefined;
 }
 
 /** The life of one MCP server named in the configuration: its shared connection, and those made for somebody. */
@@ -64,6 +73,9 @@ export class Upstream {
   readonly #memory: EraMemory;
   #introduction: Introduction | undefined;
   #catalogue: Catalogue | undefined;
+  #attemptAt: number | undefined;
+  #readyMs: number | undefined;
+  #progress: string | undefined;
   #stopSweep: (() => void) | undefined;
   /** `again`: the lists changed while they were being read. */
   #reading: "no" | "once" | "again" = "no";
@@ -100,6 +112,9 @@ export class Upstream {
       restarts: shared?.restarts ?? 0,
       connections: this.#openConnections(),
       catalogue: this.#catalogue,
+      attemptAt: this.#attemptAt,
+      readyMs: this.#readyMs,
+      progress: this.#progress,
     };
   }
 
@@ -107,7 +122,9 @@ export class Upstream {
   start(): void {
     const invalid = this.#invalid();
     if (invalid !== undefined) {
-      this.#deps.log.warn({ server: this.config.displayName, code: invalid.code }, invalid.message);
+      const { displayName: server } = this.config;
+      const fields = { server, code: invalid.code, hint: remedyOf(invalid, this.config) };
+      this.#deps.log.warn(fields, `upstream failed: ${invalid.message}`);
       this.#deps.onFault?.(this.config, invalid);
       return;
     }
@@ -187,12 +204,16 @@ export class Upstream {
   }
 
   #makeSlot(need: Need): Slot {
-    const { clock, random, log } = this.#deps;
+    const { clock, random, log, meter } = this.#deps;
     const server = this.config.displayName;
     const shared = need.key === "";
     return new Slot(
       {
         make: (ended) => {
+          if (shared) {
+            this.#attemptAt = clock.now();
+            this.#progress = undefined;
+          }
           const connection = new Connection(this.#deps.openWire(this.config, need), clock, this.config.timeoutMs, {
             memory: this.#memory,
             toolHeaders: this.toolHeaders,
@@ -213,6 +234,7 @@ export class Upstream {
               relay.closed(fault);
             },
             noise: (line, from) => {
+              if (shared) this.#progress = line;
               if (from === "stderr") log.info({ server, stream: from }, line);
               else log.warn({ server, stream: from }, `not a JSON-RPC message, skipped: ${line}`);
               relay.noise(line, from);
@@ -222,16 +244,20 @@ export class Upstream {
         },
         ready: (connection, again) => {
           this.#introduction = connection.introduction;
+          if (again) meter.reconnects++;
+          if (shared && again) log.info({ server, ms: this.#attemptMs() }, "upstream ready again");
           log.debug({ server, shared, protocolVersion: connection.introduction.protocolVersion }, "connection open");
           this.#listener.ready(connection, need.key, again);
           if (shared) this.#refresh(connection);
         },
         failed: (fault, retryMs) => {
+          meter.failed(fault.code);
           log.warn(
             {
               server,
               code: fault.code,
               ...(fault.detail === undefined ? {} : { detail: fault.detail }),
+              hint: remedyOf(fault, this.config),
               retryMs: Math.round(retryMs),
             },
             `upstream failed: ${fault.message}`,
@@ -274,16 +300,22 @@ export class Upstream {
     const before = this.#catalogue;
     this.#catalogue = catalogue;
     for (const tool of catalogue.tools) {
-      if (before?.tools.has(tool) !== true) log.info({}, `<${server}> Adding tool ${tool}`);
+      if (before?.tools.has(tool) !== true) log.info({ server }, `<${server}> Adding tool ${tool}`);
     }
     if (before !== undefined) return;
-    log.info({ server, tools: catalogue.tools.size }, "upstream ready");
+    this.#readyMs = this.#attemptMs();
+    log.info({ server, tools: catalogue.tools.size, ms: this.#readyMs }, "upstream ready");
     for (const name of this.config.toolFilter?.names ?? []) {
       if (catalogue.tools.has(name)) continue;
       const known = nearest(name, [...catalogue.tools]);
       const hint = known === undefined ? "" : `; did you mean "${known}"?`;
-      log.warn({ server }, `toolFilter.list: "${name}" matches no tool of ${server}${hint}`);
+      log.warn({ server, code: "filter.no_match" }, `toolFilter.list: "${name}" matches no tool of ${server}${hint}`);
     }
+  }
+
+  #attemptMs(): number {
+    const now = this.#deps.clock.now();
+    return now - (this.#attemptAt ?? now);
   }
 
   #openConnections(): number {

@@ -3,7 +3,6 @@ import { Client as Client2, StreamableHTTPClientTransport as Transport2 } from "
 import { Client as Client1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { SSEClientTransport } from "@modelcontextprotocol/sdk/client/sse.js";
 import { StreamableHTTPClientTransport as Transport1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
-import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import type { RunningProxy } from "../support/proxy.ts";
 import { ModernClient } from "../relay/modern-client.ts";
 import { RawClient } from "../relay/raw-client.ts";
@@ -78,10 +77,8 @@ async function open(kind: string, url: string, headers: Record<string, string>):
         { versionNegotiation: { mode: kind === "SDK 2.x, modern" ? "auto" : "legacy" } },
       );
   if (kind === "SDK 1.x over SSE")
-    await (client as Client1).connect(
-      new SSEClientTransport(new URL(url.replace(/mcp$/, "sse")), { requestInit }) as Transport,
-    );
-  else if (isOld) await (client as Client1).connect(new Transport1(new URL(url), { requestInit }) as Transport);
+    await (client as Client1).connect(new SSEClientTransport(new URL(url.replace(/mcp$/, "sse")), { requestInit }));
+  else if (isOld) await (client as Client1).connect(new Transport1(new URL(url), { requestInit }));
   else await (client as Client2).connect(new Transport2(new URL(url), { requestInit }));
   const any = client as Client1;
   return {
@@ -239,6 +236,12 @@ test("a session of one is nothing to another", async () => {
     });
     expect([who, answer.status]).toEqual([who, 404]);
   }
+});
+
+test("the log says who takes tokens beside the login, and the roles of who logs in", async () => {
+  const line = await proxy.logged((each) => String(each["msg"]).startsWith("beside the login"));
+  expect(line["servers"]).toEqual(["desk", "vault"]);
+  expect(proxy.log.find((each) => each["user"] === "bob" && "roles" in each)).toMatchObject({ roles: ["guest"] });
 });
 
 test("every call is kept with who made it and how it ended, and no key is", async () => {

@@ -106,6 +106,22 @@ describe("who the bridge is", () => {
   });
 });
 
+describe("what is no URL", () => {
+  for (const [what, args, env] of [
+    ["http:// alone", ["http://"], {}],
+    ["a bad port", ["http://127.0.0.1:99999/mcp"], {}],
+    ["SSE_URL that would be a command", [], { SSE_URL: "true" }],
+  ] as const) {
+    test(`${what}: exit code 2 and a sentence`, async () => {
+      await using run = start(args, { env });
+      expect(await run.finish()).toBe(2);
+      expect(run.err()).toContain("URL");
+      expect(run.err()).not.toContain("    at ");
+      expect(run.out()).toBe("");
+    });
+  }
+});
+
 describe("client credentials", () => {
   const issuer = (answer: (form: URLSearchParams, request: Request) => Response) => {
     const asked: string[] = [];

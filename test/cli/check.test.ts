@@ -42,9 +42,9 @@ test("mistakes, each with place, path, expectation and remedy", async () => {
   const { code, out } = await run(BROKEN, { config: "config.jsonc" });
   expect(code).toBe(1);
   expect(out).toBe(`config.jsonc
-  error 3:28 mcpServers.github.command
+  error 3:28 mcpServers.github.command   config.invalid
         expected a string, got a number
-  warning 3:31 mcpServers.github.agrs
+  warning 3:31 mcpServers.github.agrs   config.unknown_key
         unknown key "agrs", it has no effect
         did you mean "args"?
 1 error, 1 warning
@@ -85,7 +85,7 @@ test("--json is one object", async () => {
 test("a missing file and no configuration at all are errors", async () => {
   expect(await run({}, { config: "none.json" })).toMatchObject({
     code: 1,
-    out: expect.stringContaining("none.json\n  error\n        the file does not exist"),
+    out: expect.stringContaining("none.json\n  error   config.not_found\n        the file does not exist"),
   });
   expect(await run({})).toEqual({
     code: 1,
@@ -96,6 +96,7 @@ test("a missing file and no configuration at all are errors", async () => {
 
 test("one problem as serve prints it: what, where, why, what to do", () => {
   const problem = {
+    code: "config.invalid",
     severity: "error",
     file: "c.json",
     line: 3,
@@ -104,11 +105,11 @@ test("one problem as serve prints it: what, where, why, what to do", () => {
     message: "is wrong",
     hint: "do this",
   } as const;
-  expect(renderProblem(problem)).toBe("error c.json:3:7   a.b: is wrong\n      do this\n");
+  expect(renderProblem(problem)).toBe("error c.json:3:7   a.b: is wrong   config.invalid\n      do this\n");
 });
 
 test("names cannot rewrite the terminal", async () => {
   const { out } = await run({ "config.json": '{"mcpServers":{"a\\u001b[2J":{"command":"x"}}}' });
   expect(out).not.toContain("\u001b");
-  expect(out).toContain("\\u001b[2J");
+  expect(out).toContain("\\x1b[2J");
 });

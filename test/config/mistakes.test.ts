@@ -286,6 +286,7 @@ test("a missing file is named", async () => {
   const loaded = await load({ kind: "location", location: "/nowhere/config.json" });
   expect(loaded.problems).toEqual([
     {
+      code: "config.not_found",
       severity: "error",
       file: "/nowhere/config.json",
       line: undefined,

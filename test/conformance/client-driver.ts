@@ -1,8 +1,11 @@
 /**
- * Reaches the server of the suite's client scenarios through a proxy of its own, as a client of SDK 2.x. Argument: that
- * server's URL. The suite says in the environment which scenario and version it is, and what to call.
+ * Reaches the server of the suite's client scenarios through a proxy of its own, as a client of SDK 2.x; with `bridged`
+ * as its first argument through a bridge in front of that proxy. Last argument: that server's URL. The suite says in the
+ * environment which scenario and version it is, and what to call.
  */
 import { Client, StreamableHTTPClientTransport } from "@modelcontextprotocol/client";
+import { StdioClientTransport } from "@modelcontextprotocol/client/stdio";
+import { PROGRAM } from "../support/bridge.ts";
 import { startProxy } from "../support/proxy.ts";
 
 interface ToolCall {
@@ -28,7 +31,14 @@ client.setRequestHandler("elicitation/create", () => ({
   action: "accept",
   content: modern ? { confirmed: true } : {},
 }));
-await client.connect(new StreamableHTTPClientTransport(new URL(`${proxy.url}/suite/mcp`)));
+const endpoint = `${proxy.url}/suite/mcp`;
+const [command = "", ...main] = PROGRAM;
+const env = { PATH: process.env["PATH"] ?? "", HOME: proxy.directory };
+await client.connect(
+  process.argv[2] === "bridged"
+    ? new StdioClientTransport({ command, args: [...main, endpoint], env, stderr: "ignore" })
+    : new StreamableHTTPClientTransport(new URL(endpoint)),
+);
 const { tools } = await client.listTools();
 const seen = tools.find(({ name }) => name === "json_schema_2020_12_tool")?.inputSchema;
 const calls =

@@ -29,12 +29,13 @@ const SCENARIOS = {
   ],
 };
 
-for (const [revision, scenario] of Object.entries(SCENARIOS).flatMap(([each, all]) =>
-  all.map((name) => [each, name] as const),
+for (const [revision, scenario, way] of Object.entries(SCENARIOS).flatMap(([each, all]) =>
+  all.flatMap((name) => [[each, name, ""] as const, [each, name, " bridged"] as const]),
 )) {
-  test(`the proxy as a client passes ${scenario} of the official suite, ${revision}`, async () => {
+  const what = way === "" ? "the proxy" : "a bridge and the proxy behind it";
+  test(`${what} as a client: ${scenario} of the official suite, ${revision}`, async () => {
     const directory = mkdtempSync(join(tmpdir(), "mcp-proxy-client-"));
-    const command = [process.execPath, SUITE, "client", "--command", `${process.execPath} ${DRIVER}`];
+    const command = [process.execPath, SUITE, "client", "--command", `${process.execPath} ${DRIVER}${way}`];
     command.push("--scenario", scenario, "--spec-version", revision, "--output-dir", directory);
     const child = Bun.spawn(command, { cwd: directory, stdout: "pipe", stderr: "pipe" });
     const [out, errors] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);

@@ -62,6 +62,16 @@ function post(endpoint: string, body: unknown, token?: string, type = "applicati
   });
 }
 
+test("a client that asks which era is spoken learns that it is the older one, and goes on", async () => {
+  const { events, endpoint, close } = await open("/it/sse");
+  const discover = { jsonrpc: "2.0", id: "era", method: "server/discover", params: { _meta: {} } };
+  expect((await post(endpoint, discover)).status).toBe(202);
+  await events.until('"id":"era","error":{"code":-32601');
+  await post(endpoint, INITIALIZE);
+  await events.until('"protocolVersion":');
+  close();
+});
+
 describe("the stream names where to post", () => {
   const layouts = [
     ["/it/sse", /^\/it\/message\?sessionId=[\w-]{32,}$/],

@@ -194,7 +194,7 @@ for (const transport of ["child", "remote"] as const) {
 
 test("headers that the schema asks for are made of the arguments: a client over stdio has none", async () => {
   const seen: Headers[] = [];
-  await using far = Bun.serve({
+  using far = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
     async fetch(incoming) {

@@ -1,10 +1,11 @@
 import { afterAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RelayServer } from "../fixtures/relay-server.ts";
 import { RelaySse } from "../fixtures/relay-sse.ts";
 import { HttpClient, connect } from "../http/client.ts";
+import { authorizeUrl, destination, openPage, pkce, redeem, register, submit } from "../oauth/login.ts";
 import { RawClient } from "../relay/raw-client.ts";
 
 /** What the Go program's manual promises, shown with the files its users have. */
@@ -88,7 +89,7 @@ async function start(file: string, replaced: Readonly<Record<string, string>> = 
   };
 }
 
-/** The example of the manual, without the login, which has tests of its own. */
+/** The example of the manual, whole. */
 const README = `{
   "mcpProxy": {
     "baseURL": "https://mcp.example.com",
@@ -101,7 +102,23 @@ const README = `{
       "logEnabled": true,
       "authTokens": [
         "DefaultTokens"
-      ]
+      ],
+      "oauth2": {
+        "enabled": true,
+        "users": {
+          "admin": "password123",
+          "user": "mypassword"
+        },
+        "persistenceDir": "/custom/path/oauth",
+        "allowedIPs": [
+          "34.162.46.92",
+          "34.162.102.82",
+          "34.162.136.91", 
+          "34.162.142.92",
+          "34.162.183.95"
+        ],
+        "templateDir": "/custom/templates"
+      }
     }
   },
   "mcpServers": {
@@ -143,50 +160,82 @@ const README = `{
 }`;
 
 describe("the example of the manual", () => {
-  for (const type of ["streamable-http", "sse"] as const) {
-    test(`as type ${type}: URLs, tokens, filter, log lines`, async () => {
-      const remote = new RelayServer();
-      await using amap = new RelaySse(remote);
-      await using proxy = await start(README, {
-        '"streamable-http",//': `"${type}",//`,
-        '"https://mcp.amap.com/sse?key=<YOUR_TOKEN>"': JSON.stringify(`${amap.entry.url}?key=<YOUR_TOKEN>`),
-        '"create_or_update_file"': '"talk"',
-      });
-      // Names for the filter of the manual are read off these lines.
-      for (const server of ["github", "fetch", "amap"]) await proxy.logged(`<${server}> Adding tool echo`);
-      const path = type === "sse" ? "sse" : "mcp";
-      const open = (name: string, token?: string): Promise<RawClient> =>
-        RawClient.open(`${proxy.url}/${name}/${path}`, {
-          headers: token === undefined ? {} : { authorization: token },
-        });
-      for (const [name, right, wrong] of [
-        ["github", "DefaultTokens", "SpecificTokens"],
-        ["fetch", "SpecificTokens", "DefaultTokens"],
-        ["amap", "DefaultTokens", "x"],
-      ] as const) {
-        for (const token of [undefined, wrong, `Bearer ${wrong}`, `Bearer  ${right}x`]) {
-          expect(
-            await open(name, token).then(
-              () => "open",
-              () => "refused",
-            ),
-          ).toBe("refused");
-        }
-        const client = await open(name, `Bearer ${right}`);
-        const { text } = await client.request("tools/list").answer();
-        expect([name, text.includes('"name":"talk"')]).toEqual([name, name === "fetch"]);
-        await client.end();
-      }
-      // `logEnabled`: requests of one server are logged, of the other not.
-      await proxy.logged("<github> tools/list");
-      expect(proxy.log.some((line) => line.includes("<fetch> tools/list"))).toBe(false);
-      const other = type === "sse" ? "mcp" : "sse";
-      expect((await fetch(`${proxy.url}/github/${other}`, { headers: { accept: "text/event-stream" } })).status).toBe(
-        404,
-      );
-      expect(await proxy.stop("SIGINT")).toBe(0);
+  const launch = (type: string, amap: RelaySse): Promise<Started> =>
+    start(README, {
+      '"streamable-http",//': `"${type}",//`,
+      '"https://mcp.amap.com/sse?key=<YOUR_TOKEN>"': JSON.stringify(`${amap.entry.url}?key=<YOUR_TOKEN>`),
+      '"create_or_update_file"': '"talk"',
+      "/custom/path/oauth": join(directory, "oauth"),
     });
-  }
+  const attempt = (url: string, token?: string): Promise<RawClient | "refused"> =>
+    RawClient.open(url, { headers: token === undefined ? {} : { authorization: token } }).catch(
+      () => "refused" as const,
+    );
+  /** Whether a server shows the tool that the manual's filter names. */
+  const shows = async (url: string, token: string): Promise<boolean> => {
+    const client = await attempt(url, token);
+    if (client === "refused") throw new Error(`${url} refuses ${token}`);
+    const { text } = await client.request("tools/list").answer();
+    await client.end();
+    return text.includes('"name":"talk"');
+  };
+  const closed = async (url: string): Promise<number> =>
+    (await fetch(url, { headers: { accept: "text/event-stream" } })).status;
+
+  test("as it is: a login of one of its users opens its endpoints, what it prints as tokens does not", async () => {
+    await using amap = new RelaySse(new RelayServer());
+    await using proxy = await launch("streamable-http", amap);
+    // Names for the filter of the manual are read off these lines.
+    for (const server of ["github", "fetch", "amap"]) await proxy.logged(`<${server}> Adding tool echo`);
+    const url = (name: string): string => `${proxy.url}/${name}/mcp`;
+    for (const token of [undefined, "DefaultTokens", "Bearer DefaultTokens", "Bearer SpecificTokens"]) {
+      for (const name of ["github", "fetch", "amap"]) expect(await attempt(url(name), token)).toBe("refused");
+    }
+    // Registration is for the addresses of the list, seen through Cloudflare on this machine.
+    expect((await register(proxy.url)).status).toBe(403);
+    const registered = await register(proxy.url, {}, { "CF-Connecting-IP": "34.162.102.82" });
+    expect(registered.status).toBe(201);
+    const { client_id: clientId } = (await registered.json()) as { client_id: string };
+    const { verifier, challenge } = pkce();
+    const query = { client_id: clientId, code_challenge: challenge };
+    const page = await openPage(authorizeUrl(proxy.url, query));
+    expect((await submit(proxy.url, page, { username: "admin", password: "mypassword" })).headers.get("location")).toBe(
+      null,
+    );
+    const again = await openPage(authorizeUrl(proxy.url, query));
+    const answer = await submit(proxy.url, again, { username: "admin", password: "password123" });
+    const code = (await destination(answer)).searchParams.get("code") ?? "";
+    const tokens = (await (await redeem(proxy.url, { code, verifier, clientId })).json()) as { access_token: string };
+    for (const name of ["github", "fetch", "amap"]) {
+      expect([name, await shows(url(name), `Bearer ${tokens.access_token}`)]).toEqual([name, name === "fetch"]);
+    }
+    // `logEnabled`: requests of one server are logged, of the other not.
+    await proxy.logged("<github> tools/list");
+    expect(proxy.log.some((line) => line.includes("<fetch> tools/list"))).toBe(false);
+    expect(await closed(`${proxy.url}/github/sse`)).toBe(404);
+    expect(existsSync(join(directory, "oauth/state.db"))).toBe(true);
+    expect(await proxy.stop("SIGINT")).toBe(0);
+  });
+
+  test("as type sse, where its login does not apply: URLs, tokens, filter", async () => {
+    await using amap = new RelaySse(new RelayServer());
+    await using proxy = await launch("sse", amap);
+    for (const server of ["github", "fetch", "amap"]) await proxy.logged(`<${server}> Adding tool echo`);
+    for (const [name, right, wrong] of [
+      ["github", "DefaultTokens", "SpecificTokens"],
+      ["fetch", "SpecificTokens", "DefaultTokens"],
+      ["amap", "DefaultTokens", "x"],
+    ] as const) {
+      const url = `${proxy.url}/${name}/sse`;
+      for (const token of [undefined, wrong, `Bearer ${wrong}`, `Bearer  ${right}x`]) {
+        expect(await attempt(url, token)).toBe("refused");
+      }
+      for (const token of [right, `Bearer ${right}`])
+        expect([name, await shows(url, token)]).toEqual([name, name === "fetch"]);
+    }
+    expect(await closed(`${proxy.url}/github/mcp`)).toBe(404);
+    expect(await proxy.stop("SIGTERM")).toBe(0);
+  });
 });
 
 describe("the first format of its configuration", () => {

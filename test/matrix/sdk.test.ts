@@ -14,6 +14,8 @@ const OLD = "sdk-1.0";
 const MIDDLE = "sdk-1.10";
 const NEW = "@modelcontextprotocol/sdk";
 const PYTHON_SDK = ["--with", "mcp==1.12.4", "--with", "pydantic==2.11.7"];
+const PYTHON = "python";
+const UVX = program("uvx");
 const SERVER = join(import.meta.dir, "../fixtures/sdk-server.ts");
 
 /** The first version has no Streamable HTTP. */
@@ -34,6 +36,11 @@ const SERVERS = [
   [NEW, "sse"],
   [NEW, "http"],
 ] as const;
+const PYTHON_SERVERS = [
+  [PYTHON, "stdio"],
+  [PYTHON, "sse"],
+  [PYTHON, "http"],
+] as const;
 
 const clean = new AsyncDisposableStack();
 let proxy: RunningProxy;
@@ -42,19 +49,26 @@ beforeAll(async () => {
   // The first version wants one from the outside.
   Object.assign(globalThis, { EventSource });
   const entries: Record<string, unknown> = {};
-  for (const [sdk, transport] of SERVERS) {
-    const command = [process.execPath, SERVER, sdk, transport];
+  for (const [sdk, transport] of UVX.path === undefined ? SERVERS : [...SERVERS, ...PYTHON_SERVERS]) {
+    const command = sdk === PYTHON ? python("server", transport) : [process.execPath, SERVER, sdk, transport];
     // No transport is declared: what an URL means is found out.
-    if (transport === "stdio") entries[nameOf(sdk, transport)] = { command: command[0], args: command.slice(1) };
-    else entries[nameOf(sdk, transport)] = { url: await startServer(command) };
+    if (transport !== "stdio") entries[nameOf(sdk, transport)] = { url: await startServer(command) };
+    else entries[nameOf(sdk, transport)] = { command: command[0], args: command.slice(1) };
   }
-  proxy = await startProxy(entries);
+  // uv finds there where it keeps what it has downloaded, and whom to trust.
+  proxy = await startProxy(entries, { env: process.env as Record<string, string> });
   clean.use(proxy);
-}, 60_000);
+}, 120_000);
 afterAll(() => clean.disposeAsync());
 
 function nameOf(sdk: string, transport: string): string {
   return `${sdk.replace(/^@.*/, "sdk-new")}-${transport}`;
+}
+
+/** Runs one of the Python programs. */
+function python(what: "client" | "server", ...args: string[]): string[] {
+  const script = join(import.meta.dir, `../fixtures/python-${what}.py`);
+  return [UVX.path ?? "", ...PYTHON_SDK, "python", script, ...args];
 }
 
 async function startServer(command: string[]): Promise<string> {
@@ -119,21 +133,20 @@ async function suite(client: Client, types: Types, sdk: string, server: string):
 
 for (const front of ["sse", "http"] as const) {
   testWith(
-    program("uvx"),
+    UVX,
     `a client of the Python SDK over ${front} at every server`,
-    async (uvx) => {
-      const script = join(import.meta.dir, "../fixtures/python-client.py");
+    async () => {
+      const servers = [...SERVERS, ...PYTHON_SERVERS];
       const path = front === "sse" ? "sse" : "mcp";
-      const urls = SERVERS.map(([sdk, transport]) => `${proxy.url}/${nameOf(sdk, transport)}/${path}`);
-      const command = [uvx, ...PYTHON_SDK, "python", script, front, ...urls];
-      const child = Bun.spawn(command, { stdout: "pipe", stderr: "pipe" });
+      const urls = servers.map(([sdk, transport]) => `${proxy.url}/${nameOf(sdk, transport)}/${path}`);
+      const child = Bun.spawn(python("client", front, ...urls), { stdout: "pipe", stderr: "pipe" });
       const [out, errors] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
       if ((await child.exited) !== 0) throw new Error(errors);
       const answers = out
         .trim()
         .split("\n")
         .map((line) => JSON.parse(line) as unknown);
-      const expected = SERVERS.map(([sdk, transport]) => ({
+      const expected = servers.map(([sdk, transport]) => ({
         server: `${sdk} ${transport}`,
         tools: ["echo", "progress", "release", "sample", "wait"],
         echo: '{"n":1}',
@@ -147,16 +160,20 @@ for (const front of ["sse", "http"] as const) {
 
 for (const [clientSdk, front] of CLIENTS) {
   describe(`a client of ${clientSdk} over ${front}`, () => {
-    for (const [serverSdk, transport] of SERVERS) {
-      test(`at a server of ${serverSdk} over ${transport}`, async () => {
-        const url = `${proxy.url}/${nameOf(serverSdk, transport)}/${front === "sse" ? "sse" : "mcp"}`;
-        const { client, types } = await open(clientSdk, front, url);
-        try {
-          await suite(client, types, clientSdk, `${serverSdk} ${transport}`);
-        } finally {
-          await client.close();
-        }
-      });
+    const visit = async (serverSdk: string, transport: string): Promise<void> => {
+      const url = `${proxy.url}/${nameOf(serverSdk, transport)}/${front === "sse" ? "sse" : "mcp"}`;
+      const { client, types } = await open(clientSdk, front, url);
+      try {
+        await suite(client, types, clientSdk, `${serverSdk} ${transport}`);
+      } finally {
+        await client.close();
+      }
+    };
+    for (const [sdk, transport] of SERVERS) {
+      test(`at a server of ${sdk} over ${transport}`, () => visit(sdk, transport));
+    }
+    for (const [sdk, transport] of PYTHON_SERVERS) {
+      testWith(UVX, `at a server of the Python SDK over ${transport}`, () => visit(sdk, transport));
     }
   });
 }

@@ -196,6 +196,23 @@ describe("a child of the stateless era", () => {
     }
   });
 
+  test("a subscription that it ends is renewed, with one round of changes once it is agreed to again", async () => {
+    const url = await open();
+    const raw = await RawClient.open(url);
+    const stream = await raw.listen();
+    const first = await server.request("subscriptions/listen");
+    acknowledge(first);
+    first.result(`{"resultType":"complete","_meta":{"${K}subscriptionId":${first.id}}}`);
+    // Ended before anything was agreed to: nobody knows more than before.
+    (await server.request("subscriptions/listen")).result("{}");
+    const third = await server.request("subscriptions/listen");
+    const before = stream.said.length;
+    acknowledge(third);
+    await stream.method("notifications/tools/list_changed");
+    expect(before).toBe(0);
+    expect(stream.said.map(({ message }) => message.method)).toContain("notifications/tools/list_changed");
+  });
+
   test("what it does not agree to tell of is refused", async () => {
     const url = await open();
     const raw = await RawClient.open(url);
@@ -245,6 +262,31 @@ describe("a child of the stateless era", () => {
     });
   }
 });
+
+for (const era of ["legacy", "modern"] as const) {
+  test(`a notification of a server's own reaches a ${era} server from who may use all of it, and from nobody else`, async () => {
+    const server = new RelayServer();
+    if (era === "modern") server.automatic.set("server/discover", DISCOVERED);
+    await using end = new RelayStdio(server);
+    const apiKeys = {
+      "key-for-one-tool-only": { client_id: "narrow", scopes: ["it:echo"] },
+      "key-for-the-whole-server": { client_id: "whole", scopes: ["it:*"] },
+    };
+    await using proxy = await startProxy({ it: end.entry }, { mcpProxy: { apiKeys } });
+    for (const [key, name] of [
+      ["key-for-one-tool-only", "narrow"],
+      ["key-for-the-whole-server", "whole"],
+    ] as const) {
+      const posted = new ModernClient(`${proxy.url}/it/mcp`, as(key)).post(
+        `{"jsonrpc":"2.0","method":"notifications/vendor/${name}"}`,
+        { "mcp-protocol-version": "2026-07-28" },
+      );
+      expect(await posted.status()).toBe(202);
+    }
+    await server.notification("notifications/vendor/whole");
+    expect(server.count("notifications/vendor/narrow")).toBe(0);
+  });
+}
 
 test("at the cap of processes a call beside a waiting one runs, and cannot be asked", async () => {
   const server = new RelayServer();

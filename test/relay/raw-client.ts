@@ -1,3 +1,4 @@
+import { find } from "../../src/protocol/json.ts";
 import { PATIENCE_MS } from "../fixtures/relay-server.ts";
 import type { Parsed } from "../fixtures/relay-server.ts";
 
@@ -250,7 +251,8 @@ class SseChannel {
   /** Where to post. */
   readonly endpoint: string;
   readonly #abort: AbortController;
-  readonly #open = new Map<string, Inbox>();
+  /** Who waits for an answer, by the id as it was written; the oldest first where several wait for one. */
+  readonly #open = new Map<string, Inbox[]>();
   readonly #outside: string[] = [];
   #listener: Inbox | undefined;
 
@@ -287,8 +289,8 @@ class SseChannel {
     const inbox = new Inbox();
     const { id, method } = JSON.parse(text) as Parsed;
     const waits = id !== undefined && method !== undefined;
-    const key = JSON.stringify(id);
-    if (waits) this.#open.set(key, inbox);
+    const key = rawId(text);
+    if (waits) this.#open.set(key, [...(this.#open.get(key) ?? []), inbox]);
     const sent = fetch(this.endpoint, {
       method: "POST",
       body: text,
@@ -297,7 +299,11 @@ class SseChannel {
     });
     sent
       .then(async (response) => {
-        if (response.status !== 202) return await inbox.read(response);
+        if (response.status !== 202) {
+          const others = this.#open.get(key)?.filter((each) => each !== inbox) ?? [];
+          this.#open.set(key, others);
+          return await inbox.read(response);
+        }
         // What follows is an answer as good as one of HTTP's own.
         inbox.opened(waits ? 200 : 202, response.headers);
         if (!waits) inbox.end();
@@ -315,25 +321,29 @@ class SseChannel {
 
   close(): number {
     this.#abort.abort();
-    for (const inbox of this.#open.values()) inbox.end();
+    for (const inbox of this.#open.values().flatMap((each) => each)) inbox.end();
     this.#listener?.end();
     return 204;
   }
 
   #take(text: string): void {
-    const { id, method } = JSON.parse(text) as Parsed;
-    if (method === undefined) {
-      const key = JSON.stringify(id);
-      const inbox = this.#open.get(key);
-      this.#open.delete(key);
+    if ((JSON.parse(text) as Parsed).method === undefined) {
+      const inbox = this.#open.get(rawId(text))?.shift();
       inbox?.opened(200, new Headers());
       inbox?.take(text);
       return inbox?.end();
     }
-    for (const inbox of this.#open.values()) inbox.take(text);
+    const waiting = [...this.#open.values()].flat();
+    for (const inbox of waiting) inbox.take(text);
     if (this.#listener !== undefined) this.#listener.take(text);
-    else if (this.#open.size === 0) this.#outside.push(text);
+    else if (waiting.length === 0) this.#outside.push(text);
   }
+}
+
+/** The id of a message, letter for letter. */
+function rawId(text: string): string {
+  const span = find(text, 0, "id");
+  return span === undefined ? "" : text.slice(span.start, span.end);
 }
 
 async function readSse(body: ReadableStream<Uint8Array>, event: (type: string, data: string) => void): Promise<void> {

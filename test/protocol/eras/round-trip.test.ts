@@ -1,12 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { canonical } from "../../../src/protocol/eras/canonical.ts";
 import { legacyParams, modernParams, readEnvelope } from "../../../src/protocol/eras/envelope.ts";
+import { toModernError } from "../../../src/protocol/eras/errors.ts";
 import { discoverFromInitialize, initializeFromDiscover } from "../../../src/protocol/eras/hello.ts";
-import { ENVELOPE_KEYS, CACHEABLE } from "../../../src/protocol/eras/names.ts";
+import { inputRequired, readInputRequired, retryParams } from "../../../src/protocol/eras/input.ts";
+import { ENVELOPE_KEYS, CACHEABLE, QUESTIONS } from "../../../src/protocol/eras/names.ts";
 import { getKey, removeKeys } from "../../../src/protocol/eras/object-text.ts";
 import { resultType, toLegacyResult, toModernResult } from "../../../src/protocol/eras/results.ts";
 import { Message } from "../../../src/protocol/message.ts";
-import { Chance, REQUESTS, object, params, result, unknown } from "./generated.ts";
+import { Chance, REQUESTS, object, params, result, unknown, value } from "./generated.ts";
 
 const COUNT = 1_000;
 
@@ -68,6 +70,35 @@ describe("translation there and back", () => {
     };
     const keeping: Rules = { ...rules, legacyParams: (text) => text };
     for (const broken of [parsed, dropping, keeping]) expect(losses(broken, 1).length).toBeGreaterThan(0);
+  });
+
+  test("questions, answers, states and errors keep what they say", () => {
+    const chance = new Chance(11);
+    const codes = ["-32602", "-32002", "-32042", "-32050", "-32000", "7"];
+    const modern = ["-32602", "-32602", "-32603", "-32603", "-32000", "7"];
+    for (let n = 0; n < COUNT; n++) {
+      const requests = Array.from({ length: 1 + chance.below(3) }, (_, index) => ({
+        key: chance.of(["k", "a b", "ümläut", "k"]) + index,
+        method: chance.of([...QUESTIONS]),
+        params: chance.maybe() ? object({ message: '"m"', ...unknown(chance) }) : undefined,
+      }));
+      const state = chance.maybe() ? chance.of(["s", "", 'with "quotes"', "\ud800"]) : undefined;
+      expect(readInputRequired(inputRequired(requests, state))).toEqual({ requests, state });
+
+      const asked = params(chance, "tools/call");
+      const answers = new Map(requests.map(({ key }) => [key, object({ action: '"accept"', ...unknown(chance) })]));
+      const retry = retryParams(asked, answers, state);
+      expect(plain(legacyParams(retry))).toBe(plain(asked));
+      const given = getKey(retry, "inputResponses") ?? "";
+      for (const [key, answer] of answers) expect(getKey(given, key)).toBe(answer);
+      expect(getKey(retry, "requestState")).toBe(state === undefined ? undefined : JSON.stringify(state));
+
+      const code = chance.below(codes.length);
+      const error = object({ code: codes[code], message: '"m"', data: chance.maybe() ? value(chance) : undefined });
+      const said = toModernError(error);
+      expect(getKey(said, "code")).toBe(modern[code] ?? "");
+      expect(removeKeys(said, (key) => key === "code")).toBe(removeKeys(error, (key) => key === "code"));
+    }
   });
 
   test("what a server says of itself comes back, with the versions of the era", () => {

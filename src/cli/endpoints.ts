@@ -1,0 +1,19 @@
+import type { Config } from "../config/config.ts";
+import type { EndpointLine } from "./table.ts";
+
+/**
+ * Where clients find each server: final URLs, whole, ready to copy.
+ * @param url where the listener is
+ */
+export function endpointsOf(config: Config, url: string): EndpointLine[] {
+  const local = url.replace("0.0.0.0", "127.0.0.1").replace("[::]", "127.0.0.1").replace(/\/$/, "");
+  const base = (config.baseURL ?? local) + config.pathPrefix;
+  const kind = config.serves.streamableHttp ? "mcp" : "sse";
+  return [...config.servers.values()].flatMap(({ name, displayName }) => {
+    if (name === config.defaultServer)
+      return ["mcp", "sse"].map((end) => ({ label: displayName, url: `${base}/${end}` }));
+    const shown = displayName === name ? name : `${displayName}/…`;
+    const folder = config.flavour === "bridge" ? "/servers" : "";
+    return [{ label: shown, url: `${base}${folder}/${shown}/${kind}` }];
+  });
+}
