@@ -103,7 +103,7 @@ export async function serveLoaded(
   for (const problem of loaded.problems) io.stderr(renderProblem(problem));
   const { config } = loaded;
   if (config === undefined) return 1;
-  if (options.stdio) return await serveOneOnStdio(config, loaded, options, io);
+  if (options.stdio) return await serveOnStdio(config, loaded, options, io);
 
   const automatic = io.terminal(1) || descriptor === 2 ? "pretty" : "json";
   const format = config.log.format === "auto" ? automatic : config.log.format;
@@ -129,16 +129,14 @@ export async function serveLoaded(
   );
 }
 
-async function serveOneOnStdio(config: Config, loaded: Loaded, options: ServeOptions, io: ServeIo): Promise<number> {
-  const [server, another] = config.servers.values();
-  if (server === undefined || another !== undefined) {
-    const count = config.servers.size;
-    io.stderr(`mcp-proxy: --stdio serves one server, and ${config.source} has ${count}; switch the others off\n`);
+async function serveOnStdio(config: Config, loaded: Loaded, options: ServeOptions, io: ServeIo): Promise<number> {
+  if (config.servers.size === 0) {
+    io.stderr(`mcp-proxy: ${config.source} has no server to serve\n`);
     return 1;
   }
   const log = stderrLog(config);
   for (const note of [...loaded.notes, ...options.warnings]) log.info({}, note);
-  return await serveStdio(config, server, io, log);
+  return await serveStdio(config, io, log);
 }
 
 interface Output {

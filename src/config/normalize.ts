@@ -190,7 +190,8 @@ function readPersistenceDir(configured: string | undefined, draft: Draft): strin
 function readAggregate(file: ProxyFile["aggregate"], flavour: Flavour): Config["aggregate"] {
   const likeEnv = flavour === "env";
   return {
-    enabled: file?.enabled ?? true,
+    // With named servers only, the bridge never had one at the root.
+    enabled: file?.enabled ?? flavour !== "bridge",
     separator: file?.separator ?? (likeEnv ? "_" : "__"),
     prefixSingle: file?.prefixSingle ?? !likeEnv,
     resourcesByServer: likeEnv,

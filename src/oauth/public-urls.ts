@@ -63,6 +63,15 @@ export class PublicUrls {
     return `${this.#scheme}://${host.toLowerCase()}${this.#prefix}`;
   }
 
+  /**
+   * The base for a person who looks at a page: without `baseURL`, the name in that browser's address bar, which must
+   * have been checked. It is shown to nobody else.
+   */
+  seenAs(host: string | null): string {
+    if (this.#configured !== undefined || host === null) return this.issuer;
+    return `${this.#scheme}://${host.toLowerCase()}${this.#prefix}`;
+  }
+
   /** Where the metadata of the resource at a local path is (RFC 9728 section 3.1). */
   resourceMetadata(host: string | null, local: string): string {
     const base = new URL(this.baseFor(host));

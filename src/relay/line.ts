@@ -29,6 +29,8 @@ export interface LineOwner {
   readonly name: string;
   /** Whether answers differ per caller, so that none may be kept for others. */
   readonly differs: boolean;
+  /** Lists may have changed while nobody could tell. */
+  listsMissed(line: Line): void;
   /** A server asked its client something; `auto` isolation remembers. */
   asked(): void;
   retry(exchange: Exchange, lost: Connection, fault: Fault): void;
@@ -83,6 +85,7 @@ export class Line {
       exclusive,
       sessions: this.#sessions,
       heard: (message) => this.notification(message, undefined),
+      missed: () => owner.listsMissed(this),
     });
   }
 
@@ -92,6 +95,10 @@ export class Line {
 
   get key(): string {
     return this.need.key;
+  }
+
+  get connected(): boolean {
+    return this.#connection !== undefined;
   }
 
   get idle(): boolean {

@@ -50,6 +50,8 @@ export interface ModernRequest {
   readonly reply: Reply;
   /** Called when the client has closed the stream before its answer. */
   onLeave(act: () => void): void;
+  /** What the client calls the tool, where that is not its name. */
+  readonly spelled?: string | undefined;
   /** Hears how a call ends, where calls are watched. */
   watched?: WatchedCall | undefined;
 }
@@ -155,7 +157,12 @@ export class ModernEndpoint {
     const decide = (yes: boolean): void => {
       if (yes) return this.#continue(asked, legacy);
       asked.watched?.ended("denied");
-      refuse(asked, ErrorCode.invalidParams, `Unknown tool: ${message.stringParam("name") ?? ""}`, 200);
+      refuse(
+        asked,
+        ErrorCode.invalidParams,
+        `Unknown tool: ${asked.spelled ?? message.stringParam("name") ?? ""}`,
+        200,
+      );
     };
     if (typeof allowed === "boolean") decide(allowed);
     else void allowed.then(decide);

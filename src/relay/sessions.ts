@@ -178,7 +178,7 @@ export class Sessions {
   #make(id: string, principal: Principal, client: Client, ownChild: boolean): Session {
     // Ids of questions begin at a place of their own in each life of a session.
     const first = Math.floor(this.#random() * 2 ** 31) * 1_000;
-    return new Session(id, client, principal, ownChild, this.#clock.now(), first);
+    return new Session(id, client, principal, ownChild, this.#clock.now(), { next: first });
   }
 
   #makeRoom(): void {

@@ -39,7 +39,7 @@ test("a client that never comes back: its questions are declined after 10 minute
     onPanic: silent,
   });
   let heard = Promise.withResolvers<Record<string, { requestState?: string; code?: number }>>();
-  const stdio = await daemon.startStdio("it", (line) =>
+  const stdio = await daemon.startStdio((line) =>
     heard.resolve(JSON.parse(line) as Record<string, { requestState?: string; code?: number }>),
   );
   const call = (more = ""): void =>
