@@ -6,6 +6,7 @@ import { ownPageHeaders } from "./page-html.ts";
 import { pathOf } from "./paths.ts";
 import type { PathTable } from "./paths.ts";
 import type { Room } from "./rooms.ts";
+import { accessOf } from "./start-view.ts";
 
 export interface ExplainDeps {
   readonly config: Config;
@@ -46,11 +47,12 @@ export function endpointExplainer(deps: ExplainDeps): (request: Request, answer:
 function targetAt(request: Request, { config, rooms, paths, urls }: ExplainDeps): ClientTarget | undefined {
   const path = pathOf(request.url);
   const local = paths.local(path);
-  const room = rooms.get(paths.find(path)?.server ?? "");
-  if (local === undefined || room === undefined) return undefined;
-  const { gate, endpoint } = room;
-  const access = gate.login ? "login" : gate.open ? "open" : "token";
-  const name = endpoint.name === config.defaultServer ? "everything" : plainName(endpoint.config.displayName);
+  const found = paths.find(path);
+  if (local === undefined || found === undefined) return undefined;
+  const room = rooms.get(found.server);
+  const access = accessOf(room === undefined ? [...rooms.values()] : [room]);
+  const shown = room?.endpoint.config.displayName ?? local.replace(/^\/(servers\/)?|\/?(mcp|sse)$/g, "");
+  const name = shown === "" || found.server === config.defaultServer ? "everything" : plainName(shown);
   // The form with /mcp is the one every client takes.
   const whole = /\/(mcp|sse)$/.test(local) ? local : `${local}/${config.serves.streamableHttp ? "mcp" : "sse"}`;
   return { name, url: urls.seenAs(request.headers.get("host")) + encodeURI(whole), access };

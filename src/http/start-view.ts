@@ -125,7 +125,8 @@ function urlPath(path: string, config: Config): string {
   return encodeURI(path) + (config.serves.streamableHttp ? "/mcp" : "/sse");
 }
 
-function accessOf(rooms: readonly Room[]): ClientTarget["access"] {
+/** What a caller needs where these are served together. */
+export function accessOf(rooms: readonly Room[]): ClientTarget["access"] {
   if (rooms.some(({ gate }) => gate.login)) return "login";
   return rooms.some(({ gate }) => !gate.open) ? "token" : "open";
 }

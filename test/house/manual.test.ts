@@ -76,7 +76,9 @@ describe.each(PAGES)("%s", (page) => {
       );
       const context = { env: { PATH: "/bin", ...env }, cwd: root, home: "/nowhere", overrides: {}, fetch };
       const { config, problems } = await loadConfig({ kind: "text", text: code, name: place }, context);
-      expect([place, problems]).toEqual([place, []]);
+      // An example may show a password as it is; the log says what it says here, too.
+      const others = problems.filter(({ code }) => code !== "config.plain_password");
+      expect([place, others]).toEqual([place, []]);
       expect(config?.servers.size).toBeGreaterThan(0);
     }
   });
