@@ -45,6 +45,9 @@ fmt: node_modules/.installed
 bench conformance: build
 	$(BUN) $(if $(filter bench,$@),bench/run.ts,test/conformance/run.ts)
 
+bench-growth: build
+	$(BUN) bench/growth.ts
+
 soak: node_modules/.installed # a few minutes of kills under load; FAULT_SEED=n repeats a run
 	$(BUN) test/faults/soak.ts
 
@@ -69,4 +72,4 @@ schema: node_modules/.installed # after a change of src/config/schema*.ts
 manual: node_modules/.installed # the parts of README.md and docs/ that are made of the program itself
 	$(BUN) scripts/manual.ts
 
-.PHONY: run build dist test lint fmt bench conformance soak check install lock schema manual
+.PHONY: run build dist test lint fmt bench bench-growth conformance soak check install lock schema manual

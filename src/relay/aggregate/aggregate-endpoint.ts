@@ -400,7 +400,7 @@ export class AggregateEndpoint implements Endpoint {
     const { caller, session } = asking;
     const task = message.stringParam("taskId") ?? "";
     const members = this.#routes.withTasks(caller.principal);
-    const maker = members.find((member) => {
+    const maker = this.#roster.of(caller.principal).find((member) => {
       const branch = session?.branch(member.name);
       if (session !== undefined && branch === undefined) return false;
       return member.endpoint.switchboard.lineOf(branch, caller).tasks.belongs(task, caller, branch);

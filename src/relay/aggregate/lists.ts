@@ -67,6 +67,12 @@ export class Lists {
     const { method } = LISTS[kind];
     const late = (): void => session?.listChanged([kind === "resourceTemplates" ? "resources" : kind]);
     if (this.#deps.own || carries || (key !== "" && ready)) {
+      if (!ready) {
+        const own = session === undefined ? undefined : this.#deps.branch(session, member, caller);
+        const reached: Promise<unknown> =
+          own === undefined ? switchboard.reach(caller) : switchboard.lineReady(own, caller);
+        if ((await patience.within("connection", reached, late)) === undefined) return [];
+      }
       const elements = await patience.within(
         method,
         this.#pages(member, method, asking, (result) => elementsOf(result, kind)),

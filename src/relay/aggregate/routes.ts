@@ -60,11 +60,11 @@ export class Routes {
     return { member: located.member, message: renamed(message, uri, text ?? "", located.uri) };
   }
 
-  /** The members that make tasks of requests. */
+  /** The members that make tasks of requests; where none says so, any could. */
   withTasks(principal: Principal): Member[] {
-    return this.#roster()
-      .of(principal)
-      .filter((member) => capabilitiesOf(member)["tasks"] !== undefined);
+    const members = this.#roster().of(principal);
+    const declared = members.filter((member) => capabilitiesOf(member)["tasks"] !== undefined);
+    return declared.length > 0 ? declared : members;
   }
 
   /** A client subscribes to a resource by a text of its own. */
