@@ -8,6 +8,8 @@ const MAX_REDIRECTS = 20;
 const MAX_TEXT = 512;
 const MAX_URL = 2_048;
 const MAX_CONTACTS = 10;
+/** Characters that are kept of one client in all; strangers can make thousands of them. Real ones have some hundred. */
+const MAX_WHOLE = 8_192;
 
 /** What a client says of itself (RFC 7591 section 2), checked. Absent fields are absent. */
 export interface ClientMetadata {
@@ -53,7 +55,7 @@ export function readMetadata(body: unknown, policy: RedirectPolicy): ClientMetad
   const scope = text(input, "scope", MAX_URL);
   const known = scope?.split(" ").filter((word) => (SCOPES as readonly string[]).includes(word)) ?? [];
   const contacts = strings(input, "contacts", MAX_CONTACTS);
-  return {
+  const metadata: ClientMetadata = {
     redirect_uris: readRedirects(input["redirect_uris"], policy),
     token_endpoint_auth_method: method as AuthMethod,
     grant_types: grants,
@@ -64,6 +66,9 @@ export function readMetadata(body: unknown, policy: RedirectPolicy): ClientMetad
     ...(contacts === undefined ? {} : { contacts }),
     ...(applicationType === undefined ? {} : { application_type: applicationType }),
   };
+  if (JSON.stringify(metadata).length > MAX_WHOLE)
+    throw bad(`a registration may have at most ${MAX_WHOLE} characters in all`);
+  return metadata;
 }
 
 function readRedirects(value: unknown, policy: RedirectPolicy): string[] {

@@ -143,6 +143,20 @@ describe.skipIf(CHROMIUM === undefined)("the login in a browser (needs chromium)
     expect(await framed?.locator("input[type=password]").count()).toBe(0);
   });
 
+  test("an app whose login is in a window of its own hears from it when that comes back", async () => {
+    using app = new App();
+    await using context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(app.callback);
+    const login = await address(app, "Window");
+    const opened = context.waitForEvent("page");
+    await page.evaluate(`void window.open(${JSON.stringify(login)}, "_blank")`);
+    const popup = await opened;
+    await popup.getByRole("button", { name: "Cancel" }).click();
+    await popup.waitForURL((url) => url.pathname === "/callback");
+    expect(await popup.evaluate("window.opener !== null")).toBeTrue();
+  });
+
   test("success and error pages", async () => {
     using app = new App();
     for (const look of ["desktop-light", "phone-dark"] as const) {
