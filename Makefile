@@ -35,6 +35,9 @@ bench conformance: build
 soak: node_modules/.installed # a few minutes of kills under load; FAULT_SEED=n repeats a run
 	$(BUN) test/faults/soak.ts
 
+rules: node_modules/.installed # breaks each rule of the login in a copy and sees a test turn red; some of them: LINES="34 35"
+	$(BUN) test/oauth/rules/run.ts $(LINES)
+
 check: lint test conformance
 
 install: node_modules/.installed
@@ -52,4 +55,4 @@ lock: # after a change of the dependencies in package.json
 schema: node_modules/.installed # after a change of src/config/schema*.ts
 	$(BUN) scripts/config-schema.ts
 
-.PHONY: run build test lint fmt bench conformance soak check install lock schema
+.PHONY: run build test lint fmt bench conformance soak rules check install lock schema

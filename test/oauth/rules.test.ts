@@ -35,6 +35,24 @@ test("6: the client's token reaches no server, no log and no error", async () =>
     for (const place of [seen, heard, JSON.stringify(proxy.log)]) expect(place).not.toContain(secret);
 });
 
+test("4: all forms of an endpoint's URL are one audience", async () => {
+  await using proxy = await startLogin();
+  const forms = ["/a/mcp", "/a", "/servers/a/mcp", "/servers/a"];
+  const streams = ["/a/sse", "/servers/a/sse"];
+  for (const named of [...forms, ...streams]) {
+    const { access_token } = await logIn(proxy.url, { resource: proxy.url + named });
+    for (const form of forms)
+      expect([named, form, await callStatus(proxy.url + form, access_token)]).toEqual([named, form, 200]);
+    for (const path of streams) {
+      const headers = { Authorization: `Bearer ${access_token}`, Accept: "text/event-stream" };
+      const response = await fetch(proxy.url + path, { headers });
+      expect([named, path, response.status]).toEqual([named, path, 200]);
+      await response.body?.cancel();
+    }
+    expect(await callStatus(`${proxy.url}/b/mcp`, access_token)).toBe(401);
+  }
+});
+
 describe("12: what the metadata promises is what is accepted, and nothing else is", () => {
   let proxy: RunningProxy;
   let metadata: Record<string, string[]>;
