@@ -89,6 +89,9 @@ describe.skipIf(CHROMIUM === undefined)("the login in a browser (needs chromium)
         );
         expect(size).toBeGreaterThanOrEqual(16);
       }
+      const filled = { username: "username", password: "current-password" };
+      for (const [name, by] of Object.entries(filled))
+        expect(await page.locator(`input[name=${name}]`).getAttribute("autocomplete")).toBe(by);
       await page.getByLabel("User name").fill("alice");
       await page.getByLabel("Password").fill("wrong");
       await page.getByRole("button", { name: "Allow" }).click();

@@ -14,9 +14,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { prune, refreshUse } from "../../src/oauth/grant.ts";
 import type { Grant, TokenPair } from "../../src/oauth/grant.ts";
+import { PendingLogins } from "../../src/oauth/provider/pending.ts";
 import { allowedRedirect } from "../../src/oauth/redirect-uri.ts";
 import { isPublicAddress } from "../../src/oauth/special-addresses.ts";
 import { LoginThrottle, MinuteLimit } from "../../src/oauth/throttle.ts";
+import { Sealer } from "../../src/store/sealer.ts";
 import { systemClock } from "../../src/telemetry/clock.ts";
 import { tools } from "../http/client.ts";
 import { startProxy } from "../support/proxy.ts";
@@ -201,6 +203,21 @@ test("35: a client that refreshes twice at a time for months does not fill the m
     grant.pairs.push(pair(id, life), pair(id + 1, life));
   }
   expect(grant.pairs.length).toBeLessThan(300);
+});
+
+test("38: what waits for the provider opens in the browser that began it, once", () => {
+  const logins = new PendingLogins(new Sealer("provider login", [new Uint8Array(32)]), systemClock, false);
+  const request = { clientId: "c", redirectUri: CALLBACK, redirectGiven: true, state: "s", challenge: "x" };
+  const whole = { ...request, scopes: ["mcp"], audience: undefined, resource: undefined };
+  const begun = logins.begin(whole, "this browser", null);
+  const cookies = begun?.setCookies.at(-1)?.split(";")[0] ?? "";
+  const state = begun?.checks.state ?? "";
+  // A neighbour may plant a cookie of its own login, but not the one that names a browser.
+  expect(logins.take(state, "another browser", cookies)).toBeUndefined();
+  expect(logins.take(state, undefined, cookies)).toBeUndefined();
+  expect(logins.take(state, "this browser", `${cookies}; ${cookies}`)).toBeUndefined();
+  expect(logins.take(state, "this browser", cookies)?.request.redirectUri).toBe(CALLBACK);
+  expect(logins.take(state, "this browser", cookies)).toBeUndefined();
 });
 
 test("43: one record that cannot be read keeps nobody else out, and is said and kept", async () => {

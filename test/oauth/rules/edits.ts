@@ -596,8 +596,8 @@ export const EDITS: readonly Edit[] = [
     file: "src/oauth/provider/pending.ts",
     from: " || !sameText(bound, digest(browser))",
     to: "",
-    test: "test/oauth/provider/login.test.ts",
-    name: "in another browser, also in one that has a login of its own under way",
+    test: "test/oauth/hostile.test.ts",
+    name: "38: what waits for the provider opens in the browser that began it, once",
     what: "a callback counts in any browser",
   },
   {
@@ -614,8 +614,8 @@ export const EDITS: readonly Edit[] = [
     file: "src/oauth/provider/pending.ts",
     from: "this.#used.set(digest(state), true);",
     to: "",
-    test: "test/oauth/provider/login.test.ts",
-    name: "a second time",
+    test: "test/oauth/hostile.test.ts",
+    name: "38: what waits for the provider opens in the browser that began it, once",
     what: "a callback counts twice",
   },
   {
@@ -630,11 +630,11 @@ export const EDITS: readonly Edit[] = [
   {
     line: "39",
     file: "src/auth/provider-tokens.ts",
-    from: 'requiredClaims: ["exp", "sub"]',
-    to: 'requiredClaims: ["sub"]',
+    from: "      issuer: this.#issuers,\n",
+    to: "",
     test: "test/auth/provider-tokens.test.ts",
-    name: "without an end",
-    what: "tokens without an end",
+    name: "of another issuer",
+    what: "`iss` is not looked at",
   },
   {
     line: "40",
@@ -642,7 +642,7 @@ export const EDITS: readonly Edit[] = [
     from: "return this.#sealer.seal(JSON.stringify(provided));",
     to: "return JSON.stringify(provided);",
     test: "test/oauth/provider/login.test.ts",
-    name: "nothing the provider gave is readable in a file or in the log",
+    name: "with offline_access the provider is asked again; a login that is over there is over here",
     what: "what the provider gave is kept as it is",
   },
   {

@@ -54,7 +54,7 @@ async function attempt(edit: Edit, green: ReadonlySet<string>): Promise<string |
       before.replace(edit.from, () => edit.to),
     );
     const { failed, output } = await run(edit.test, edit.name);
-    if (output.includes("before it listened")) return "the edit keeps the proxy from starting";
+    if (/SyntaxError|ReferenceError|error: Expected/.test(output)) return "the edit is no program";
     return [...failed].some(isIt) ? undefined : "the test stays green";
   } finally {
     writeFileSync(file, before);
@@ -70,9 +70,16 @@ async function run(
     cwd: copy,
     stdout: "pipe",
     stderr: "pipe",
+    // A broken rule leaves broken processes behind, which are found by their group.
+    detached: true,
   });
   const [out, err] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()]);
   await child.exited;
+  try {
+    process.kill(-child.pid, "SIGKILL");
+  } catch {
+    // None is left.
+  }
   const output = out + err;
   const names = (word: string): ReadonlySet<string> =>
     new Set(
