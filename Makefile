@@ -32,6 +32,9 @@ fmt: node_modules/.installed
 bench conformance: build
 	$(BUN) $(if $(filter bench,$@),bench/run.ts,test/conformance/run.ts)
 
+bench-logins: node_modules/.installed # what 20 logins in flight cost relayed calls
+	$(BUN) bench/logins.ts
+
 soak: node_modules/.installed # a few minutes of kills under load; FAULT_SEED=n repeats a run
 	$(BUN) test/faults/soak.ts
 
@@ -55,4 +58,4 @@ lock: # after a change of the dependencies in package.json
 schema: node_modules/.installed # after a change of src/config/schema*.ts
 	$(BUN) scripts/config-schema.ts
 
-.PHONY: run build test lint fmt bench conformance soak rules check install lock schema
+.PHONY: run build test lint fmt bench bench-logins conformance soak rules check install lock schema
