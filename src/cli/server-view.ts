@@ -131,12 +131,12 @@ function targetOf({ target, invalid }: ServerConfig): string {
   if (target.kind !== "stdio") return shownUrl(target.url);
   const program = basename(target.command);
   const first = LAUNCHERS.has(program) ? target.args.find((arg) => !PLAIN_FLAGS.has(arg)) : undefined;
-  const shown = first !== undefined && /^[@\w][\w@./-]{0,60}$/.test(first) ? ` ${shortPath(first)}` : "";
+  const shown = first !== undefined && /^[@\w./][\w@./-]{0,120}$/.test(first) ? ` ${shortPath(first)}` : "";
   return printable(program + shown);
 }
 
 function shortPath(text: string): string {
-  return text.length > 40 && text.includes("/") && !text.startsWith("@") ? `…/${basename(text)}` : text;
+  return text.length > 24 && text.includes("/") && !text.startsWith("@") ? `…/${basename(text)}` : text;
 }
 
 function shownUrl(url: string): string {

@@ -34,6 +34,11 @@ export class PublicUrls {
     return `${this.#configured ?? `${this.#scheme}://${this.#host}:${this.#port()}`}/auth/callback`;
   }
 
+  /** The style sheet of the pages at the callback. */
+  get providerStyle(): string {
+    return this.providerCallbackPath.replace(/callback$/, "style.css");
+  }
+
   get providerCallbackPath(): string {
     return new URL(this.providerCallback).pathname;
   }
@@ -61,6 +66,15 @@ export class PublicUrls {
   /** The resource at a local path, as this caller typed it. Names may hold what a URL may not. */
   resource(host: string | null, local: string): string {
     return this.baseFor(host) + (local === "/" ? "" : encodeURI(local));
+  }
+
+  /**
+   * The base for a person who looks at a page: without `baseURL`, the name in that browser's address bar, which must
+   * have been checked. It is shown to nobody else.
+   */
+  seenAs(host: string | null): string {
+    if (this.#configured !== undefined || host === null) return this.issuer;
+    return `${this.#scheme}://${host.toLowerCase()}${this.#prefix}`;
   }
 
   /** Where the metadata of the resource at a local path is (RFC 9728 section 3.1). */

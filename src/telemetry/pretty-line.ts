@@ -23,7 +23,9 @@ export function prettyLine(json: string, colour: boolean): PrettyLine {
   const style = colour && word in COLOURS ? COLOURS[word as keyof typeof COLOURS] : undefined;
   const shown = word === "info" ? "" : `${style === undefined ? word : paint(style, word)}  `;
   const again = typeof retryMs === "number" ? `, next try in ${Math.max(1, Math.round(retryMs / 1_000))} s` : "";
-  const text = printable(String(msg));
+  // What to do stands in the hint, in more words.
+  const whole = printable(String(msg));
+  const text = typeof hint === "string" ? (whole.split("; ")[0] ?? "") : whole;
   const who = typeof server === "string" && !text.startsWith("<") ? `<${printable(server)}> ` : "";
   const tail = [
     ...(typeof code === "string" ? [printable(code)] : []),

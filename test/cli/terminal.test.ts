@@ -118,6 +118,20 @@ testWith(tmux, "a terminal that is closed ends the proxy; SIGHUP in an open one 
   while (alive(pid)) await Bun.sleep(50);
 });
 
+testWith(tmux, "states have colours, but for who set NO_COLOR", async (path) => {
+  for (const [set, coloured] of [
+    ["", true],
+    ["NO_COLOR=1 ", false],
+  ] as const) {
+    await using terminal = await openTerminal(path, { columns: 100, rows: 40 });
+    configure(terminal, { one: tools(), gone: { command: "no-such-program" } });
+    await terminal.type(set + SERVE);
+    await terminal.until((screen) => /one +ready/.test(screen) && /gone +failed/.test(screen));
+    // oxlint-disable-next-line no-control-regex -- finding them is the point
+    expect(/\u001b\[3[12]m(ready|failed)/.test(await terminal.raw())).toBe(coloured);
+  }
+});
+
 testWith(tmux, "TERM=dumb: plain lines, nothing is drawn", async (path) => {
   await using terminal = await openTerminal(path, { columns: 100, rows: 40 });
   configure(terminal, { one: tools() });

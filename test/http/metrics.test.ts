@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { directory } from "../config/helpers.ts";
 import { program, testWith } from "../support/programs.ts";
+import { authorizeUrl, client as registerClient, logIn, openPage, pkce, startLogin, submit } from "../oauth/login.ts";
 import { startProxy } from "../support/proxy.ts";
 import type { RunningProxy } from "../support/proxy.ts";
 import { connect, tools } from "./client.ts";
@@ -101,9 +105,42 @@ describe("/metrics", () => {
     expect(value(text, "mcp_proxy_requests_total", { server: "other", outcome: "failed" })).toBe(1);
   });
 
+  testWith(
+    program("promtool"),
+    "the configuration of docs/operations.md is accepted by Prometheus",
+    async (promtool) => {
+      const page = await Bun.file(join(import.meta.dir, "../../docs/operations.md")).text();
+      const example = /```yaml\n(scrape_configs:[\s\S]*?)```/.exec(page)?.[1] ?? "";
+      using dir = directory({ token: TOKEN });
+      writeFileSync(
+        join(dir.path, "prometheus.yml"),
+        example.replace("/etc/prometheus/mcp-proxy.token", join(dir.path, "token")),
+      );
+      const child = Bun.spawn([promtool, "check", "config", join(dir.path, "prometheus.yml")], { stdout: "pipe" });
+      expect(await child.stdout.text()).toContain("is valid prometheus config file syntax");
+      expect(await child.exited).toBe(0);
+    },
+  );
+
   testWith(program("promtool"), "promtool finds nothing to improve", async (promtool) => {
     const child = Bun.spawn([promtool, "check", "metrics"], { stdin: new Blob([await scrape(proxy)]), stderr: "pipe" });
     expect(await child.stderr.text()).toBe("");
     expect(await child.exited).toBe(0);
   });
+});
+
+test("logins, registrations and tokens are counted where there is a login", async () => {
+  await using proxy = await startLogin();
+  const { client_id: id } = await registerClient(proxy.url);
+  await logIn(proxy.url, {}, id);
+  const page = await openPage(authorizeUrl(proxy.url, { client_id: id, code_challenge: pkce().challenge }));
+  expect((await submit(proxy.url, page, { password: "wrong" })).status).toBe(401);
+  const text = await scrape(proxy);
+  expect(value(text, "mcp_proxy_logins_total", { outcome: "ok" })).toBe(1);
+  expect(value(text, "mcp_proxy_logins_total", { outcome: "wrong_password" })).toBe(1);
+  expect(value(text, "mcp_proxy_logins_total", { outcome: "throttled" })).toBe(0);
+  expect(value(text, "mcp_proxy_client_registrations_total")).toBe(1);
+  expect(value(text, "mcp_proxy_tokens_issued_total")).toBe(1);
+  expect(value(text, "mcp_proxy_tokens_unused_total")).toBe(0);
+  for (const secret of [id, "alice"]) expect(text).not.toContain(secret);
 });

@@ -11,6 +11,8 @@ export interface Terminal extends AsyncDisposable {
   press(key: string): Promise<void>;
   /** What is to be seen now, or with everything that has scrolled out. */
   seen(all?: boolean): Promise<string>;
+  /** What is to be seen, with the sequences that make it so. */
+  raw(): Promise<string>;
   /** Resolves with what is to be seen as soon as it fits. */
   until(fits: (screen: string) => boolean, all?: boolean): Promise<string>;
   resize(columns: number, rows: number): Promise<void>;
@@ -42,6 +44,7 @@ export async function openTerminal(
   return {
     home,
     seen,
+    raw: () => run("capture-pane", "-p", "-e", "-t", "t"),
     type: async (line) => void (await run("send-keys", "-t", "t", line, "Enter")),
     press: async (key) => void (await run("send-keys", "-t", "t", key)),
     until: async (fits, all) => {
