@@ -24,7 +24,8 @@ import { tools } from "../http/client.ts";
 import { startProxy } from "../support/proxy.ts";
 import type { RunningProxy } from "../support/proxy.ts";
 import { authorizeUrl, CALLBACK, callStatus, client, FORM, logIn, obtainCode, openPage, pkce } from "./login.ts";
-import { refresh, register, startLogin } from "./login.ts";
+import { destination, readPage, redeem, refresh, register, startLogin, submit } from "./login.ts";
+import type { Tokens } from "./login.ts";
 
 async function inDirectory(run: (directory: string) => Promise<void>): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), "mcp-proxy-hostile-"));
@@ -139,7 +140,10 @@ test("30: one account in other letters is one account, and one IPv6 network is o
   let now = 0;
   const clock = { ...systemClock, now: () => now };
   const spellings = Array.from({ length: 14 }, (_, i) =>
-    [..."eve@example.com"].map((letter, at) => ((i >> at) & 1 ? letter.toUpperCase() : letter)).join(""),
+    "eve@example.com"
+      .split("")
+      .map((letter, at) => ((i >> at) & 1 ? letter.toUpperCase() : letter))
+      .join(""),
   );
   const throttle = new LoginThrottle(clock);
   const waits = spellings.map((name) => throttle.begin(name, "1.2.3.4").again);
@@ -203,6 +207,25 @@ test("35: a client that refreshes twice at a time for months does not fill the m
     grant.pairs.push(pair(id, life), pair(id + 1, life));
   }
   expect(grant.pairs.length).toBeLessThan(300);
+});
+
+test("36: a user whose address was typed in other letters is that user, on the start page too", async () => {
+  await using proxy = await startLogin({ users: { "Eve@Example.com": "correct horse" } });
+  const { client_id } = await client(proxy.url);
+  const { verifier, challenge } = pkce();
+  const page = await openPage(authorizeUrl(proxy.url, { client_id, code_challenge: challenge }));
+  const answer = await submit(proxy.url, page, { username: "eve@EXAMPLE.com" });
+  const code = (await destination(answer)).searchParams.get("code") ?? "";
+  const tokens = (await (await redeem(proxy.url, { code, verifier, clientId: client_id })).json()) as Tokens;
+  expect(await callStatus(`${proxy.url}/a/mcp`, tokens.access_token)).toBe(200);
+  const form = await readPage(await fetch(`${proxy.url}/login`), "");
+  const headers = { ...FORM, "Sec-Fetch-Site": "same-origin", Cookie: form.cookie };
+  const body = new URLSearchParams({ ...form.fields, username: "EVE@example.com", password: "correct horse" });
+  const visit = await fetch(`${proxy.url}/login`, { method: "POST", headers, body, redirect: "manual" });
+  const cookie = visit.headers.get("set-cookie")?.split(";")[0] ?? "";
+  const start = await (await fetch(`${proxy.url}/`, { headers: { Accept: "text/html", Cookie: cookie } })).text();
+  expect(start).toContain("Test app");
+  expect(start).toContain("Eve@Example.com");
 });
 
 test("38: what waits for the provider opens in the browser that began it, once", () => {
