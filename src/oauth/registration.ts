@@ -99,10 +99,12 @@ export function hasDeceptiveCharacters(value: string): boolean {
 
 function text(input: Record<string, unknown>, name: string, max: number): string | undefined {
   const value = input[name];
-  if (value === undefined || value === null || value === "") return undefined;
+  if (value === undefined || value === null) return undefined;
   if (typeof value !== "string") throw bad(`${name} must be a text`);
   if (value.length > max) throw bad(`${name} may have at most ${max} characters`);
   if (hasDeceptiveCharacters(value)) throw bad(`${name} holds control or invisible characters`);
+  // Nothing but blanks would be shown as nothing: then it has none.
+  if (value.trim() === "") return undefined;
   return value;
 }
 

@@ -71,6 +71,16 @@ describe("what strangers send", () => {
     expect((await register(proxy.url, { redirect_uris: uris.slice(0, 3) })).status).toBe(201);
   });
 
+  test("19: a name that shows nothing is none", async () => {
+    for (const name of ["", "   ", "\u00a0\u3000"]) {
+      const response = await register(proxy.url, { client_name: name });
+      expect(response.status).toBe(201);
+      expect(Object.keys((await response.json()) as object)).not.toContain("client_name");
+    }
+    for (const name of ["\u2800", "a\u200bb", "a\u202eb", "\ud800"])
+      expect((await register(proxy.url, { client_name: name })).status).toBe(400);
+  });
+
   test("objects that are no plain data, names of JavaScript's own and deep nesting are only text", async () => {
     const bodies: [string, number][] = [
       ['{"__proto__":{"redirect_uris":["http://localhost/cb"]}}', 400],

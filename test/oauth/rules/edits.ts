@@ -261,8 +261,8 @@ export const EDITS: readonly Edit[] = [
   {
     line: "19",
     file: "src/oauth/registration.ts",
-    from: "  if (hasDeceptiveCharacters(value)) throw bad(`${name} holds control or invisible characters`);\n  return value;",
-    to: "  return value;",
+    from: "  if (hasDeceptiveCharacters(value)) throw bad(`${name} holds control or invisible characters`);\n  // Nothing but",
+    to: "  // Nothing but",
     test: "test/oauth/registration.test.ts",
     name: "19: registrations a minute, hostile names, and an unknown client",
     what: "names may deceive",
