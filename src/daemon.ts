@@ -179,9 +179,17 @@ export class Daemon {
     const before = this.#config;
     const moved = !isDeepStrictEqual([config.listen, config.tls], [before.listen, before.tls]);
     const login = await this.#openLogin(config);
-    const listener = moved ? await this.#listen(config) : this.#listener;
-    if (this.#draining) {
+    const unopen = async (): Promise<void> => {
       if (login?.state !== this.#login?.state) await login?.close();
+    };
+    const listener = moved
+      ? await this.#listen(config).catch(async (error: unknown) => {
+          await unopen();
+          throw error;
+        })
+      : this.#listener;
+    if (this.#draining) {
+      await unopen();
       return moved ? await listener?.close() : undefined;
     }
     const change = this.#directory.configure(config);
