@@ -209,7 +209,7 @@ for (const path of ["mcp", "some/mcp"] as const) {
         if (who === "wide" || who === "alice") await stream.method("notifications/resources/updated");
       const find = (who: string): (typeof all)[number]["stream"] | undefined =>
         all.find((each) => each.who === who)?.stream;
-      await find(part as string)?.method("notifications/tools/list_changed");
+      await find(part)?.method("notifications/tools/list_changed");
     }
     // Whatever was said before this answer was said, or not, to everybody.
     for (const { raw } of legacy) await raw.request("ping").answer();
@@ -218,8 +218,8 @@ for (const path of ["mcp", "some/mcp"] as const) {
         (method) => method !== "notifications/subscriptions/acknowledged",
       );
     for (const all of [legacy, modern]) {
-      expect(told(part as string, all)).toEqual(["notifications/tools/list_changed"]);
-      expect(told(away as string, all)).toEqual([]);
+      expect(told(part, all)).toEqual(["notifications/tools/list_changed"]);
+      expect(told(away, all)).toEqual([]);
     }
     for (const { raw } of legacy) raw.vanish();
     for (const { stream } of modern) stream.abort.abort();
