@@ -194,7 +194,10 @@ for (const path of ["mcp", "some/mcp"] as const) {
     const granted = new Map<Who, unknown>();
     for (const { who, stream } of modern) {
       const { message } = await stream.method("notifications/subscriptions/acknowledged");
-      granted.set(who, (message.params?.["notifications"] as Record<string, unknown>)["resourceSubscriptions"]);
+      granted.set(
+        who,
+        (message.params?.["notifications"] as Record<string, unknown> | undefined)?.["resourceSubscriptions"],
+      );
     }
     expect([granted.get("wide"), granted.get("bob"), granted.get("narrow")]).toEqual([["memo://one"], [], []]);
     const [server, away] = path === "mcp" ? ["desk", "narrow"] : ["vault", "bob"];
