@@ -240,9 +240,10 @@ export class AggregateEndpoint implements Endpoint {
   }
 
   logs(message: Message): boolean {
-    if (message.method !== "tools/call") return true;
-    const pair = this.#roster.tools.get(message.stringParam("name") ?? "");
-    return pair?.owner.endpoint.config.logEnabled !== false;
+    const call = message.method === "tools/call";
+    const owner = call ? this.#roster.tools.get(message.stringParam("name") ?? "")?.owner : undefined;
+    const asked = owner === undefined ? this.#roster.members : [owner];
+    return asked.some(({ endpoint }) => endpoint.logs());
   }
 
   /** Counted for single servers only. */
