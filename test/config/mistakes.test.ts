@@ -167,7 +167,7 @@ const WARNINGS: readonly (readonly [string, string, string])[] = [
   [
     "a group with one server twice",
     '{"mcpServers":{"a":{"command":"x"}},"groups":{"g":{"servers":["a","a"]}}}',
-    'warning 1:66 groups.g.servers[1]: "a" stands here a second time, which has no effect',
+    'warning 1:67 groups.g.servers[1]: "a" stands here a second time, which has no effect',
   ],
   [
     "a group with no server",
