@@ -69,7 +69,8 @@ export class ModernEndpoint {
     if (envelope.logLevel !== undefined && levelRank(envelope.logLevel) === -1) {
       return refuse(asked, ErrorCode.invalidParams, `unknown log level: ${envelope.logLevel.slice(0, 50)}`, 400);
     }
-    const watched = this.#deps.oversight?.admit(message, caller, reply);
+    const { oversight } = this.#deps;
+    const watched = oversight?.admit(message, caller, reply, { goesOn: this.#goesOn(message, caller) });
     if (watched === "refused") return;
     asked.watched = watched;
     const rights = this.#deps.rights(caller);
@@ -106,6 +107,14 @@ export class ModernEndpoint {
       },
       (error: unknown) => refuse(asked, ErrorCode.internal, String(error), 200),
     );
+  }
+
+  /** Whether this is the next round of a call that a server with sessions still works at. */
+  #goesOn(message: Message, { principal }: Caller): boolean {
+    const raw = MULTI_ROUND.has(message.method ?? "") ? rawParam(message, "requestState") : undefined;
+    const text = raw === undefined ? undefined : asString(raw);
+    if (text === undefined) return false;
+    return this.#deps.parking.leadsBack(text, { principal, endpoint: this.#deps.name, request: message });
   }
 
   /** How a server is to be used concerns those who may use some of it. @param result of `server/discover` */

@@ -38,6 +38,14 @@ export interface Overseen {
     | undefined;
 }
 
+/** What is known of a request beside its text. */
+export interface Known {
+  /** What a call is about, where that is not this server's tool of that name. */
+  readonly called?: Called | undefined;
+  /** It is the next round of a call that goes on, and has its place. */
+  readonly goesOn?: boolean;
+}
+
 /** Which tool a call is about. */
 export interface Called {
   readonly server: string;
@@ -66,10 +74,14 @@ export class Oversight {
 
   /**
    * One more request.
-   * @param called what a call is about, where that is not this server's tool of that name
    * @returns `"refused"` when it was answered here; what hears of the end of a call; undefined when nothing more is to do
    */
-  admit(message: Message, caller: Caller, reply: Reply, called?: Called): WatchedCall | "refused" | undefined {
+  admit(
+    message: Message,
+    caller: Caller,
+    reply: Reply,
+    { called, goesOn = false }: Known = {},
+  ): WatchedCall | "refused" | undefined {
     const { clock, limits, limited } = this.#deps;
     const { method = "" } = message;
     const counts = limited || this.#server !== undefined;
@@ -79,9 +91,7 @@ export class Oversight {
     const excess = caller.part === true ? undefined : limits.request(caller.principal, this.#server, clock.now());
     if (method !== "tools/call") return excess === undefined ? undefined : refuse(message, excess, reply);
     if (excess !== undefined) return this.#limited(call, message, excess, reply);
-    const named = caller.principal.kind !== "anonymous";
-    // The next round of a call that has its place; its state was sealed to this caller, or it will not get far.
-    if (named && message.param("requestState") !== undefined) return call;
+    if (goesOn) return call;
     const slot = limits.call(caller.principal, this.#server, clock.now());
     if (slot !== undefined && typeof slot !== "function") return this.#limited(call, message, slot, reply);
     if (slot === undefined) return call;

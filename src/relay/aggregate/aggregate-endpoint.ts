@@ -445,7 +445,7 @@ export class AggregateEndpoint implements Endpoint {
   #counts(message: Message, caller: Caller, reply: Reply): boolean {
     const call = message.method === "tools/call";
     const called = call ? this.#routes.presumed(message.stringParam("name") ?? "") : undefined;
-    const watched = this.#oversight?.admit(message, caller, reply, called);
+    const watched = this.#oversight?.admit(message, caller, reply, { called });
     if (watched === "refused") return false;
     // No call comes this far that has a server.
     watched?.ended("denied");
