@@ -416,7 +416,8 @@ export class Daemon {
 
   /** Says which patterns of users and keys fit nothing. @param changed they are others than before */
   #lookAtPatterns(changed: boolean): void {
-    if (changed) this.#idlePatterns.expect(this.#directory.patterns);
+    const ofGroups = [...this.#config.groups.values()].flatMap(({ tools = [] }) => tools);
+    if (changed) this.#idlePatterns.expect([...this.#directory.patterns, ...ofGroups]);
     const servers = [...this.#rooms].map(([name, { endpoint }]) => {
       return { name, tools: endpoint.switchboard.upstream.catalogue?.tools };
     });
