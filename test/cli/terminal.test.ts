@@ -115,7 +115,11 @@ testWith(tmux, "a terminal that is closed ends the proxy; SIGHUP in an open one 
   process.kill(pid, "SIGHUP");
   await terminal.until((seen) => seen.includes("the configuration was taken over"));
   await terminal.close();
-  while (alive(pid)) await Bun.sleep(50);
+  const deadline = Date.now() + 10_000;
+  while (alive(pid) && Date.now() < deadline) await Bun.sleep(50);
+  const left = alive(pid);
+  if (left) process.kill(pid, "SIGKILL");
+  expect(left).toBe(false);
 });
 
 testWith(tmux, "states have colours, but for who set NO_COLOR", async (path) => {
