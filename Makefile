@@ -15,6 +15,19 @@ build/mcp-proxy: node_modules/.installed package.json Makefile $(shell find src 
 	$(BUN) build $(COMPILE) $(DEFINE) --outfile build/mcp-proxy.new src/main.ts
 	@mv build/mcp-proxy.new $@
 
+# Every platform there is a Bun for. One that cannot be built is named, and the others are built all the same.
+PLATFORMS = linux-x64 linux-arm64 linux-x64-musl linux-arm64-musl darwin-x64 darwin-arm64
+dist: node_modules/.installed
+	@rm -rf dist; missing=; for platform in $(PLATFORMS); do \
+	  $(MAKE) --no-print-directory dist/mcp-proxy-$$platform || missing="$$missing $$platform"; done; \
+	cd dist && rm -f ./*.new && sha256sum mcp-proxy-* > SHA256SUMS && cat SHA256SUMS; \
+	[ -z "$$missing" ] || { echo "not built:$$missing (its Bun could not be fetched, see above)" >&2; exit 1; }
+
+dist/mcp-proxy-%: node_modules/.installed
+	@mkdir -p dist
+	$(BUN) build $(COMPILE) $(DEFINE) --target=bun-$* --outfile $@.new src/main.ts
+	@mv $@.new $@
+
 test: build # one file or folder: make test TESTS=test/config
 	$(BUN) test --isolate --timeout 30000 $(TESTS)
 
@@ -31,6 +44,9 @@ fmt: node_modules/.installed
 
 bench conformance: build
 	$(BUN) $(if $(filter bench,$@),bench/run.ts,test/conformance/run.ts)
+
+bench-growth: build
+	$(BUN) bench/growth.ts
 
 soak: node_modules/.installed # a few minutes of kills under load; FAULT_SEED=n repeats a run
 	$(BUN) test/faults/soak.ts
@@ -51,5 +67,9 @@ lock: # after a change of the dependencies in package.json
 
 schema: node_modules/.installed # after a change of src/config/schema*.ts
 	$(BUN) scripts/config-schema.ts
+	$(BUN) scripts/manual.ts
 
-.PHONY: run build test lint fmt bench conformance soak check install lock schema
+manual: node_modules/.installed # the parts of README.md and docs/ that are made of the program itself
+	$(BUN) scripts/manual.ts
+
+.PHONY: run build dist test lint fmt bench bench-growth conformance soak check install lock schema manual

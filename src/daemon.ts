@@ -10,12 +10,17 @@ import { Stdio } from "./downstream/stdio.ts";
 import { StreamableHttp } from "./downstream/streamable-http.ts";
 import { ClientAddress } from "./http/client-address.ts";
 import { Door } from "./http/door.ts";
+import type { Guarded } from "./http/door.ts";
 import { openListener } from "./http/listener.ts";
 import type { Listener } from "./http/listener.ts";
+import { endpointExplainer } from "./http/endpoint-page.ts";
 import { HostRule, OriginRule } from "./http/origin.ts";
 import { createPages } from "./http/pages.ts";
 import { PathTable, pathOf } from "./http/paths.ts";
 import { plainReplyHeaders } from "./http/reply-headers.ts";
+import { looksDifferent, makeJointRooms } from "./http/joint-rooms.ts";
+import type { JointRoom } from "./http/joint-rooms.ts";
+import { EVERYTHING_ENDPOINT } from "./http/paths.ts";
 import { makeRooms } from "./http/rooms.ts";
 import type { Room } from "./http/rooms.ts";
 import { viewerOf } from "./http/viewer.ts";
@@ -81,6 +86,7 @@ export class Daemon {
   readonly #retiring = new Set<Promise<void>>();
   #config: Config;
   #rooms: ReadonlyMap<string, Room> = new Map();
+  #joint: ReadonlyMap<string, JointRoom> = new Map();
   #login: AuthorizationServer | undefined;
   #door: Door | undefined;
   #listener: Listener | undefined;
@@ -131,7 +137,8 @@ export class Daemon {
     this.#login = await this.#openLogin(this.#config);
     await this.#keepIn(this.#login);
     this.#rooms = this.#makeRooms(this.#config, this.#login);
-    this.#door = this.#makeDoor(this.#config, this.#rooms, this.#login);
+    this.#joint = this.#makeJoint(this.#config, this.#rooms, this.#login);
+    this.#door = this.#makeDoor(this.#config, this.#rooms, this.#joint, this.#login);
     this.#listener = await this.#listen(this.#config);
     for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.upstream.start();
     this.#lookAtPatterns(true);
@@ -140,15 +147,17 @@ export class Daemon {
   }
 
   /**
-   * Serves one server to one client over stdio instead of to the network: no listener is opened, and the server is
-   * connected when the client says who it is.
+   * Serves one client over stdio instead of the network: no listener is opened, and the servers are connected when the
+   * client says who it is. A single server is served as it is, several are served as one.
    * @param write takes one line for the client
-   * @throws Error when there is no server of that name
+   * @throws Error when there is no server
    */
-  async startStdio(server: string, write: (line: string) => void): Promise<Stdio> {
+  async startStdio(write: (line: string) => void): Promise<Stdio> {
     this.#rooms = this.#makeRooms(this.#config, undefined);
-    const room = this.#rooms.get(server);
-    if (room === undefined) throw new Error(`there is no server "${server}"`);
+    this.#joint = this.#makeJoint(this.#config, this.#rooms, undefined, true);
+    const [only, another] = this.#rooms.values();
+    const room = another === undefined ? only : this.#joint.get(EVERYTHING_ENDPOINT);
+    if (room === undefined) throw new Error("there is no server to serve");
     await this.#keepHouse();
     return new Stdio({ endpoint: room.endpoint, sessions: this.#sessions, log: this.#deps.log, write });
   }
@@ -180,19 +189,23 @@ export class Daemon {
     if (config.auditFile !== before.auditFile) this.#audit = this.#openAudit(config);
     this.#limits.replace(config.limits);
     const rooms = this.#makeRooms(config, login);
+    const joint = this.#makeJoint(config, rooms, login);
     const replaced = this.#rooms;
+    const jointBefore = this.#joint;
     const loginBefore = this.#login;
     this.#sessions.limit(limitsOf(config));
     this.#replays.limit({ events: config.replayEvents, bytes: config.replayBytes });
-    this.#door = this.#makeDoor(config, rooms, login);
+    this.#door = this.#makeDoor(config, rooms, joint, login);
     this.#config = config;
     this.#rooms = rooms;
+    this.#joint = joint;
     this.#login = login;
     this.#meters.keep(new Set([...config.servers.values()].map((server) => server.displayName)));
     if (moved && this.#listener !== undefined) this.#leave(this.#listener);
     this.#listener = listener;
     await this.#replaceLogin(loginBefore, login);
     for (const [name, room] of rooms) this.#welcome(name, room, replaced.get(name));
+    this.#rejoin(jointBefore);
     this.#accessChanged(change);
     if (auditBefore !== this.#audit) auditBefore?.close();
     for (const [name, { endpoint }] of replaced) {
@@ -206,6 +219,7 @@ export class Daemon {
    */
   async stop(): Promise<void> {
     this.#draining = true;
+    for (const { endpoint } of this.#joint.values()) endpoint.finishListening();
     for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.finishListening();
     const boards = [...this.#rooms.values()].map(({ endpoint }) => endpoint.switchboard);
     // Each by itself: a server whose calls are done need not wait for another one's.
@@ -250,10 +264,7 @@ export class Daemon {
       clock,
       log,
       meter: this.#meters.login,
-      onEnd: (principal) => {
-        this.#sessions.endOf(principal);
-        this.#endStreams((id) => id === principal);
-      },
+      onEnd: (principal) => this.#expel(({ id }) => id === principal),
     });
   }
 
@@ -317,6 +328,41 @@ export class Daemon {
     });
   }
 
+  #makeJoint(
+    config: Config,
+    rooms: ReadonlyMap<string, Room>,
+    login: AuthorizationServer | undefined,
+    own = false,
+  ): Map<string, JointRoom> {
+    const { clock, log } = this.#deps;
+    return makeJointRooms(config, rooms, this.#joint, {
+      access: login?.access,
+      keys: this.#directory.keys,
+      audit: this.#audit,
+      limits: this.#limits,
+      clock,
+      log,
+      own,
+      parking: this.#parking,
+      sessionsOf: (endpoint) => this.#sessions.of(endpoint),
+    });
+  }
+
+  /** After a reload: URLs of several servers take their new ones over. */
+  #rejoin(before: ReadonlyMap<string, JointRoom>): void {
+    for (const [name, { endpoint, gate, plan }] of this.#joint) {
+      const old = before.get(name);
+      if (old === undefined) continue;
+      this.#sessions.drop(name, (session) => !gate.knows(session.principal));
+      endpoint.replace(plan, looksDifferent(plan, old.plan));
+    }
+    for (const [name, { endpoint }] of before) {
+      if (this.#joint.has(name)) continue;
+      this.#sessions.drop(name);
+      endpoint.close();
+    }
+  }
+
   #listen(config: Config): Promise<Listener> {
     return openListener(
       config,
@@ -350,15 +396,14 @@ export class Daemon {
     const users = new Set(change.users);
     const keys = new Set(change.keys);
     const affected = ({ user, id }: Principal): boolean => keys.has(id) || (user !== undefined && users.has(user));
-    for (const [name, { endpoint, gate }] of this.#rooms) {
-      this.#sessions.drop(name, (session) => !gate.knows(session.principal));
-      endpoint.switchboard.dismissListening((principal) => !gate.knows(principal));
+    // Whoever is known nowhere any more; what a single endpoint lets in is settled when its configuration changes.
+    this.#expel((principal) => !this.#directory.knows(principal));
+    for (const [name, { endpoint }] of this.#rooms) {
       for (const session of this.#sessions.of(name)) if (affected(session.principal)) endpoint.restored(session);
       endpoint.switchboard.rightsChanged(affected);
     }
-    for (const line of [...this.#sseLines.values()]) {
-      if (this.#rooms.get(line.endpoint)?.gate.knows(line.principal) === false) line.stream.end();
-    }
+    for (const { endpoint } of this.#joint.values())
+      endpoint.accessChanged((principal) => this.#directory.knows(principal), affected);
   }
 
   /** Says which patterns of users and keys fit nothing. @param changed they are others than before */
@@ -370,9 +415,12 @@ export class Daemon {
     for (const text of this.#idlePatterns.look(servers)) this.#deps.log.warn({}, text);
   }
 
-  #endStreams(which: (principal: string) => boolean): void {
-    for (const line of [...this.#sseLines.values()]) if (which(line.principal.id)) line.stream.end();
-    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.dismissListening(({ id }) => which(id));
+  /** Ends all that somebody has open: sessions, streams, calls in flight. */
+  #expel(which: (principal: Principal) => boolean): void {
+    this.#sessions.endAll(which);
+    for (const line of [...this.#sseLines.values()]) if (which(line.principal)) line.stream.end();
+    for (const { endpoint } of this.#rooms.values()) endpoint.switchboard.expel(which);
+    for (const { endpoint } of this.#joint.values()) endpoint.accessChanged((principal) => !which(principal));
   }
 
   /** Leaves an address: nobody gets in there any more, but calls that came in by it are answered. */
@@ -401,7 +449,12 @@ export class Daemon {
     cancel();
   }
 
-  #makeDoor(config: Config, rooms: ReadonlyMap<string, Room>, login: AuthorizationServer | undefined): Door {
+  #makeDoor(
+    config: Config,
+    rooms: ReadonlyMap<string, Room>,
+    joint: ReadonlyMap<string, JointRoom>,
+    login: AuthorizationServer | undefined,
+  ): Door {
     const { log, clock, version } = this.#deps;
     const hosts = new HostRule(config);
     const paths = new PathTable(config);
@@ -409,6 +462,7 @@ export class Daemon {
     const common = { sessions: this.#sessions, clock, log, draining: () => this.#draining };
     const ends = { ...common, heartbeat: this.#heartbeat, stateless, maxRequestBytes };
     const urls = this.#urlsOf(config);
+    const explain = endpointExplainer({ config, rooms, paths, urls });
     return new Door({
       origins: new OriginRule(config),
       hosts,
@@ -423,12 +477,16 @@ export class Daemon {
       },
       exposed: config.exposeHeaders ?? [],
       paths,
-      rooms,
+      rooms: new Map<string, Guarded>([...rooms, ...joint]),
       log,
+      explain,
       streamableHttp: new StreamableHttp({ ...ends, replays: this.#replays }),
       httpSse: new HttpSse({ ...ends, lines: this.#sseLines }),
       pages: createPages({
         ...common,
+        config,
+        urls,
+        explain,
         hosts,
         paths,
         rooms,
@@ -438,7 +496,7 @@ export class Daemon {
         addresses: new ClientAddress(config),
         startedAt: this.#startedAt,
         meters: this.#meters,
-        viewer: (request, peers) => viewerOf(request, peers, rooms),
+        viewer: (request, peers, visit) => viewerOf(request, peers, rooms, visit),
       }),
     });
   }

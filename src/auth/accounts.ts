@@ -46,7 +46,7 @@ export class Accounts implements UserSource {
   }
 
   find(name: string): UserConfig | undefined {
-    const configured = this.#configured.get(name);
+    const configured = this.#configured.get(name) ?? withoutPassword(this.#configured.fitting(name));
     if (this.#file === undefined) return configured;
     if (this.#file === "unread") return undefined;
     const filed =
@@ -101,6 +101,11 @@ export class Accounts implements UserSource {
     const user = this.find(name);
     return user === undefined ? NOTHING : { allowed: user.allowedTools, denied: user.deniedTools };
   }
+}
+
+/** A pattern is nobody's own entry: a password in it would let in everybody who knows it, under any name. */
+function withoutPassword(entry: UserConfig | undefined): UserConfig | undefined {
+  return entry === undefined ? undefined : { ...entry, password: undefined };
 }
 
 /** Entries by name. E-mail addresses are found in any case, for providers write them as they like. */

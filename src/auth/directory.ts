@@ -1,6 +1,7 @@
 import { fileFacts, readKeysFile, readUsersFile } from "../config/access-files.ts";
 import type { AccessFile } from "../config/access-files.ts";
 import type { ApiKeyConfig, Config, UserConfig } from "../config/config.ts";
+import type { Principal } from "../policy/principal.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { Accounts } from "./accounts.ts";
@@ -57,6 +58,12 @@ export class Directory {
       const keys = this.#keysFile?.look(false) ?? false;
       if (users || keys) changed(this.#apply());
     });
+  }
+
+  /** Whether somebody who was let in still has a name here; those without one are known by other means. */
+  knows(principal: Principal): boolean {
+    if (principal.kind === "key") return this.keys.knows(principal);
+    return principal.user === undefined || this.accounts.unread || this.accounts.admits(principal.user);
   }
 
   /** Every pattern that anybody's rights are made of. */

@@ -14,8 +14,11 @@ export interface Gate {
   readonly login: boolean;
   /** Whether somebody who was let in earlier still would be. */
   knows(principal: Principal): boolean;
-  /** @param header the `Authorization` header */
-  check(header: string | null): Principal | Refusal;
+  /**
+   * @param header the `Authorization` header
+   * @param audience what an access token has to be for, where that is not this endpoint itself
+   */
+  check(header: string | null, audience?: string): Principal | Refusal;
   /**
    * Looks into a credential whose check takes time, so that `check` knows it afterwards.
    * @returns undefined where nothing needs to be waited for

@@ -33,12 +33,12 @@ export class OAuthGate implements Gate {
     return this.#tokens?.knows(principal) ?? false;
   }
 
-  check(header: string | null): Principal | Refusal {
+  check(header: string | null, audience = this.#audience): Principal | Refusal {
     if (header === null) return "missing";
     const known = this.#tokens?.check(header);
     if (typeof known === "object") return known;
     const bearer = bearerOf(header);
-    return bearer === undefined ? "invalid" : this.#access.bearer(bearer, this.#audience);
+    return bearer === undefined ? "invalid" : this.#access.bearer(bearer, audience);
   }
 
   learn(header: string | null): Promise<void> | undefined {

@@ -39,6 +39,9 @@ const REFUSED_MS = 5_000;
 /** Differences between clocks that are forgiven (RFC 7519 section 4.1.4), in seconds. */
 const SKEW_S = 30;
 const MAX_VERIFYING = 64;
+const MAX_REFUSED = 1_000;
+/** So often, at the most, the log says that tokens cannot be checked. */
+const COMPLAIN_MS = 10_000;
 const MAX_PRINCIPALS = 10_000;
 
 interface Known {
@@ -50,10 +53,6 @@ interface Known {
   /** Who this is here, for the members as they were at `version`. */
   principal: Principal | undefined;
   version: number;
-}
-
-interface Refused {
-  readonly until: number;
 }
 
 interface Present {
@@ -81,10 +80,13 @@ export class ProviderTokens {
   readonly #deps: ProviderTokenDeps;
   readonly #keys: ProviderKeys;
   readonly #issuers: string[];
-  readonly #known = new LRUCache<string, Known | Refused>({
+  readonly #known = new LRUCache<string, Known>({
     maxSize: MAX_REMEMBERED,
     sizeCalculation: (_value, token) => token.length,
   });
+  /** Until when a token is refused unseen. Apart from the good ones, so that a flood of bad ones displaces none. */
+  readonly #refused = new LRUCache<string, number>({ max: MAX_REFUSED });
+  #complainedAt = Number.NEGATIVE_INFINITY;
   readonly #verifying = new Map<string, Promise<void>>();
   /** Who has a token, by principal. */
   readonly #present = new LRUCache<string, Present>({ max: MAX_PRINCIPALS });
@@ -102,13 +104,15 @@ export class ProviderTokens {
     if (!looksLikeJwt(token)) return undefined;
     const known = this.#known.get(token);
     const now = this.#deps.clock.now();
-    if (known !== undefined && now < ("until" in known ? known.until : known.trusted)) return undefined;
+    if (known !== undefined && now < known.trusted) return undefined;
+    if (now < (this.#refused.get(token) ?? 0)) return undefined;
     const running = this.#verifying.get(token);
     if (running !== undefined) return running;
     // Beyond this many at a time the others are refused for now: signatures cost CPU time, and UserInfo waits.
     if (this.#verifying.size >= MAX_VERIFYING) return undefined;
-    const before = known !== undefined && !("until" in known) && now < known.expires ? known : undefined;
-    const work = this.#verify(token, before).finally(() => this.#verifying.delete(token));
+    const work = this.#verify(token, known !== undefined && now < known.expires ? known : undefined).finally(() =>
+      this.#verifying.delete(token),
+    );
     this.#verifying.set(token, work);
     return work;
   }
@@ -116,7 +120,7 @@ export class ProviderTokens {
   /** Who the bearer of a token is that was learned before. */
   bearer(token: string): Principal | "invalid" {
     const known = this.#known.get(token);
-    if (known === undefined || "until" in known || this.#deps.clock.now() >= known.trusted) return "invalid";
+    if (known === undefined || this.#deps.clock.now() >= known.trusted) return "invalid";
     if (known.version !== this.#deps.members.version) this.#place(known);
     return known.principal ?? "invalid";
   }
@@ -138,8 +142,7 @@ export class ProviderTokens {
       this.#present.delete(id);
       this.#deps.onEnd(id);
     }
-    for (const [token, known] of [...this.#known.entries()])
-      if (now >= ("until" in known ? known.until : known.expires)) this.#known.delete(token);
+    for (const [token, known] of [...this.#known.entries()]) if (now >= known.expires) this.#known.delete(token);
   }
 
   async #verify(token: string, before: Known | undefined): Promise<void> {
@@ -153,11 +156,17 @@ export class ProviderTokens {
       // An outage of the provider throws nobody out whose token was good a moment ago and has not run out.
       if (trouble?.down === true && before !== undefined)
         return this.#keep(token, before.identity, before.client, before.expires);
-      this.#known.set(token, { until: clock.now() + REFUSED_MS });
+      this.#known.delete(token);
+      this.#refused.set(token, clock.now() + REFUSED_MS);
       const reason = trouble?.message ?? reasonOf(error);
       const fields = { provider: directory.label, reason };
-      if (trouble !== undefined) log.warn(fields, "a token of the identity provider could not be checked");
-      else log.info(fields, "a token was refused that is not, or no longer, one of the identity provider for here");
+      // Anybody can send tokens; the log must not be theirs to fill.
+      if (trouble === undefined)
+        log.debug(fields, "a token was refused: it is not the identity provider's, or not for here");
+      else if (clock.now() - this.#complainedAt > COMPLAIN_MS) {
+        this.#complainedAt = clock.now();
+        log.warn(fields, "a token of the identity provider could not be checked");
+      }
     }
   }
 

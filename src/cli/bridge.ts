@@ -48,7 +48,7 @@ export async function bridge(options: BridgeOptions, io: ServeIo): Promise<numbe
     log.warn({}, "the server's certificate is not checked: anybody in between can read and change everything");
   // Without the query and the user: either may be a secret.
   log.info({ transport: server.target.kind }, `stdio to ${place.origin}${place.pathname}`);
-  return await serveStdio(config, named, io, log);
+  return await serveStdio({ ...config, servers: new Map([[named.name, named]]) }, io, log);
 }
 
 /** The remote as an entry of a configuration. */

@@ -48,6 +48,8 @@ async function load(options: CommandOptions, io: ServeIo): Promise<Loaded> {
     flavour: "bridge",
     servers: new Map([...servers].map(([name, server]) => [name, shown(server)])),
     defaultServer: root,
+    // With named servers only, nothing answers at the root.
+    aggregate: { ...base.config.aggregate, enabled: fromFile?.config?.aggregate.enabled ?? false },
     exposeHeaders: options.exposeHeaders,
   };
   // Each file warns of its own; that the command line alone names no server is no mistake beside a file.

@@ -61,7 +61,15 @@ export type Command =
       readonly overrides: Overrides;
     }
   | { readonly kind: "hash-password" }
-  | { readonly kind: "connect"; readonly client: string | undefined };
+  | {
+      readonly kind: "connect";
+      /** Undefined: those that are known are listed. */
+      readonly client: string | undefined;
+      /** A URL, or the name of a server in the configuration. */
+      readonly target: string | undefined;
+      readonly source: Source;
+      readonly overrides: Overrides;
+    };
 
 /**
  * Reads a command line (without the program's own name).
@@ -88,7 +96,12 @@ export function parseOptions(argv: readonly string[]): Command {
     };
   }
   if (given.rest === undefined && word === "hash-password") return alone(given, others, { kind: "hash-password" });
-  if (given.rest === undefined && word === "connect") return { kind: "connect", client: others[0] };
+  if (given.rest === undefined && word === "connect") {
+    const [client, target] = others;
+    if (others.length > 2)
+      throw new UsageError(`"${others[2]}" is one word too many`, "mcp-proxy connect CLIENT [SERVER|URL]");
+    return { kind: "connect", client, target, source: readSource(given), overrides };
+  }
   if (given.rest === undefined && word === "check") {
     const named = given.has("config") || others[0] === undefined ? undefined : others.shift();
     return alone(given, others, {

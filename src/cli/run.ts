@@ -59,8 +59,11 @@ async function dispatch(argv: readonly string[], io: RunIo): Promise<number> {
       return await bridge(command, io);
     case "command":
       return await serveCommand(command, io);
+    case "connect": {
+      const { connect } = await import("./connect.ts");
+      return await connect(command, io);
+    }
     default:
-      io.stderr(`mcp-proxy: this version has no command for that (${command.kind})\n  Try: mcp-proxy --help\n`);
-      return 2;
+      return command satisfies never;
   }
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import type { Config, ServerConfig } from "../config/config.ts";
+import type { Config } from "../config/config.ts";
 import { Daemon } from "../daemon.ts";
 import { systemClock } from "../telemetry/clock.ts";
 import { createLog } from "../telemetry/create-log.ts";
@@ -17,14 +17,22 @@ export function stderrLog(config: Config): LeveledLog {
 }
 
 /**
- * Serves one server of a configuration to the client on standard input and output, until the input ends or it is told
- * to stop. It keeps no state on disk, so any number run side by side.
+ * Serves the servers of a configuration to the client on standard input and output, several of them as one, until the
+ * input ends or it is told to stop. It keeps no state on disk, so any number run side by side.
  * @returns the exit code
  */
-export async function serveStdio(config: Config, server: ServerConfig, io: ServeIo, log: LeveledLog): Promise<number> {
-  // One client, so the connection is its own: the server sees exactly what this client says it can do, roots included.
-  const own: ServerConfig = { ...server, isolation: "session", roots: true };
-  const one: Config = { ...config, servers: new Map([[own.name, own]]) };
+export async function serveStdio(config: Config, io: ServeIo, log: LeveledLog): Promise<number> {
+  // One client, so the connections are its own: servers see exactly what this client says it can do, roots included.
+  const servers = [...config.servers].map(
+    ([name, server]) => [name, { ...server, isolation: "session", roots: true } as const] as const,
+  );
+  const one: Config = {
+    ...config,
+    servers: new Map(servers),
+    groups: new Map(),
+    defaultServer: undefined,
+    aggregate: { ...config.aggregate, enabled: true },
+  };
   const ended = Promise.withResolvers<number>();
   const daemon = new Daemon(one, {
     log,
@@ -42,7 +50,7 @@ export async function serveStdio(config: Config, server: ServerConfig, io: Serve
     log.info({}, why);
     ended.resolve(0);
   });
-  const stdio = await daemon.startStdio(own.name, (line) => lines.write(line));
+  const stdio = await daemon.startStdio((line) => lines.write(line));
   readLines(input, lines, stdio, config.maxMessageBytes, () => {
     log.debug({}, "standard input has ended");
     stdio.ended();

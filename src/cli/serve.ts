@@ -103,7 +103,7 @@ export async function serveLoaded(
   for (const problem of loaded.problems) io.stderr(renderProblem(problem));
   const { config } = loaded;
   if (config === undefined) return 1;
-  if (options.stdio) return await serveOneOnStdio(config, loaded, options, io);
+  if (options.stdio) return await serveOnStdio(config, loaded, options, io);
 
   const automatic = io.terminal(1) || descriptor === 2 ? "pretty" : "json";
   const format = config.log.format === "auto" ? automatic : config.log.format;
@@ -129,16 +129,14 @@ export async function serveLoaded(
   );
 }
 
-async function serveOneOnStdio(config: Config, loaded: Loaded, options: ServeOptions, io: ServeIo): Promise<number> {
-  const [server, another] = config.servers.values();
-  if (server === undefined || another !== undefined) {
-    const count = config.servers.size;
-    io.stderr(`mcp-proxy: --stdio serves one server, and ${config.source} has ${count}; switch the others off\n`);
+async function serveOnStdio(config: Config, loaded: Loaded, options: ServeOptions, io: ServeIo): Promise<number> {
+  if (config.servers.size === 0) {
+    io.stderr(`mcp-proxy: ${config.source} has no server to serve\n`);
     return 1;
   }
   const log = stderrLog(config);
   for (const note of [...loaded.notes, ...options.warnings]) log.info({}, note);
-  return await serveStdio(config, server, io, log);
+  return await serveStdio(config, io, log);
 }
 
 interface Output {
@@ -204,6 +202,7 @@ async function run(config: Config, output: Output, io: ServeIo, reloader: Reload
   }
   // First: who reads that it listens may ask for a reload at once.
   reloader.start(daemon, config);
+  tellTokens(config, log);
   if (format === "pretty" && io.live(descriptor) && config.log.level !== "silent")
     board = showBoard(config, url, output, daemon, io);
   else announce(config, url, log);
@@ -215,6 +214,16 @@ async function run(config: Config, output: Output, io: ServeIo, reloader: Reload
 
 function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** Who expects every caller to log in may not know of these. */
+function tellTokens(config: Config, log: LeveledLog): void {
+  const keys = config.apiKeys !== undefined || config.apiKeysFile !== undefined;
+  const servers = [...config.servers.values()]
+    .filter((each) => each.oauth === true && (keys || each.authTokens !== undefined))
+    .map((each) => each.displayName);
+  if (servers.length === 0) return;
+  log.info({ servers }, `beside the login these take static tokens or API keys: ${servers.join(", ")}`);
 }
 
 /** What runs and where, for the log. */

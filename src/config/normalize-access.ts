@@ -128,7 +128,9 @@ export function readGroups(file: ConfigFile, context: GroupContext): Map<string,
         hint: near === undefined ? undefined : `did you mean "${near}"?`,
       });
     });
-    const options = group.options;
+    // Without a word about who may come in it has no options of its own: it must not open what its servers protect.
+    const own = group.options?.authTokens !== undefined || group.options?.oauth2 !== undefined;
+    const options = own ? group.options : undefined;
     groups.set(name, {
       name,
       servers: group.servers.filter((server) => context.served.has(server)),

@@ -134,6 +134,11 @@ export function normalize(draft: Draft): { config: Config; problems: readonly Pr
       hint: 'set "baseURL": "https://mcp.example.com"',
     });
   }
+  if (identityProvider !== undefined && !serves.streamableHttp) {
+    problems.error(["mcpProxy", "type"], 'identityProvider protects nothing with type "sse"', {
+      hint: 'leave "type" out, then both kinds of endpoint are served behind the login',
+    });
+  }
   const keyProblems = proxy.apiKeysFile === undefined ? [] : checkKeyFile(proxy.apiKeysFile, context.cwd);
   checkServers(draft, config);
   checkProtection(draft, config, access, loopback);
@@ -185,7 +190,8 @@ function readPersistenceDir(configured: string | undefined, draft: Draft): strin
 function readAggregate(file: ProxyFile["aggregate"], flavour: Flavour): Config["aggregate"] {
   const likeEnv = flavour === "env";
   return {
-    enabled: file?.enabled ?? true,
+    // With named servers only, the bridge never had one at the root.
+    enabled: file?.enabled ?? flavour !== "bridge",
     separator: file?.separator ?? (likeEnv ? "_" : "__"),
     prefixSingle: file?.prefixSingle ?? !likeEnv,
     resourcesByServer: likeEnv,

@@ -1,12 +1,12 @@
 import type { Message } from "../protocol/message.ts";
 import type { Caller } from "../relay/ends.ts";
-import type { ServerEndpoint } from "../relay/endpoint.ts";
+import type { Endpoint } from "../relay/served.ts";
 import type { ReplyHeaders } from "./http-reply.ts";
 
 /** One admitted HTTP request to an endpoint. */
 export interface Admitted {
   readonly request: Request;
-  readonly endpoint: ServerEndpoint;
+  readonly endpoint: Endpoint;
   readonly caller: Caller;
   readonly headers: ReplyHeaders;
   /** Hears of each message before it is relayed. */

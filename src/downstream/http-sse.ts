@@ -145,12 +145,7 @@ export class HttpSse {
     const { endpoint, caller } = admitted;
     const { sessions } = this.#deps;
     const client = readClient(message);
-    const session = sessions.attach(
-      endpoint.name,
-      caller.principal,
-      client,
-      endpoint.switchboard.givesOwnChild(client),
-    );
+    const session = sessions.attach(endpoint.name, caller.principal, client, endpoint.ownChild(client));
     line.session = session;
     const { text, welcome } = await introduce(endpoint, message, session, caller);
     line.stream.push(text);

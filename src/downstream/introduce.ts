@@ -2,9 +2,8 @@ import { ErrorCode, errorText } from "../protocol/errors.ts";
 import type { Message } from "../protocol/message.ts";
 import { negotiate } from "../protocol/versions.ts";
 import type { Caller, Client } from "../relay/ends.ts";
-import type { ServerEndpoint } from "../relay/endpoint.ts";
+import type { Endpoint } from "../relay/served.ts";
 import type { Session } from "../relay/session.ts";
-import { Fault } from "../upstream/fault.ts";
 
 /** Who says `initialize`, and the version that is settled with it. */
 export function readClient(message: Message): Client {
@@ -18,7 +17,7 @@ export function readClient(message: Message): Client {
 
 /** The answer to `initialize`; `welcome` is false where it is an error, because the server is not there. */
 export async function introduce(
-  endpoint: ServerEndpoint,
+  endpoint: Endpoint,
   message: Message,
   session: Session,
   caller: Caller,
@@ -26,8 +25,7 @@ export async function introduce(
   try {
     return { text: await endpoint.initialize(message, session, caller), welcome: true };
   } catch (error) {
-    const fault = error instanceof Fault ? error : new Fault("upstream.protocol", String(error));
-    const { message: why, data } = endpoint.switchboard.describe(fault, caller);
+    const { message: why, data } = endpoint.explain(error, caller);
     return { text: errorText(message.id ?? "null", ErrorCode.internal, why, data), welcome: false };
   }
 }

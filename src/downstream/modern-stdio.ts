@@ -3,7 +3,7 @@ import { canonical } from "../protocol/eras/canonical.ts";
 import { errorText } from "../protocol/errors.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Caller, Local, Reply } from "../relay/ends.ts";
-import type { ModernEndpoint } from "../relay/modern-endpoint.ts";
+import type { ModernSide } from "../relay/served.ts";
 import { readStateless } from "./modern-request.ts";
 
 /** Wordings of what a client can do that are remembered; one that changes them with every request gains nothing by it. */
@@ -20,14 +20,14 @@ interface Open {
  * there are no headers, and `notifications/cancelled` takes one back.
  */
 export class ModernStdio {
-  readonly #endpoint: ModernEndpoint;
+  readonly #endpoint: ModernSide;
   readonly #caller: Caller;
   /** By raw id, the latest last: an id that is used again too early must not hide the earlier request for good. */
   readonly #open = new Map<string, Open[]>();
   #latest: Local | undefined;
   readonly #locals = new Map<string, Local>();
 
-  constructor(endpoint: ModernEndpoint, caller: Caller) {
+  constructor(endpoint: ModernSide, caller: Caller) {
     this.#endpoint = endpoint;
     this.#caller = caller;
   }

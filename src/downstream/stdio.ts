@@ -2,7 +2,7 @@ import { ErrorCode, errorText } from "../protocol/errors.ts";
 import { hasEnvelope } from "../protocol/eras/envelope.ts";
 import { Message } from "../protocol/message.ts";
 import type { Caller, EventStream, Reply } from "../relay/ends.ts";
-import type { ServerEndpoint } from "../relay/endpoint.ts";
+import type { Endpoint } from "../relay/served.ts";
 import type { Session } from "../relay/session.ts";
 import type { Sessions } from "../relay/sessions.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -14,7 +14,7 @@ import { readMessage } from "./read-message.ts";
 import type { Unreadable } from "./read-message.ts";
 
 export interface StdioDeps {
-  readonly endpoint: ServerEndpoint;
+  readonly endpoint: Endpoint;
   readonly sessions: Sessions;
   readonly log: Log;
   /** Takes one line, without its line feed. */
@@ -153,7 +153,7 @@ export class Stdio implements EventStream {
     const { endpoint, sessions } = this.#deps;
     this.#leave();
     const client = readClient(message);
-    const ownChild = endpoint.switchboard.givesOwnChild(client);
+    const ownChild = endpoint.ownChild(client);
     const session = sessions.attach(endpoint.name, LOCAL.principal, client, ownChild);
     this.#session = session;
     const { text, welcome } = await introduce(endpoint, message, session, LOCAL);

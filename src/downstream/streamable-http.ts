@@ -113,7 +113,7 @@ export class StreamableHttp {
     const session = this.#session(admitted, undefined, true);
     if (session instanceof Response) return session;
     if (session === undefined) return this.#error(admitted, 400, ErrorCode.server, MISSING_SESSION);
-    this.#deps.log.debug({ server: admitted.endpoint.config.displayName }, "session ended by its client");
+    this.#deps.log.debug({ server: admitted.endpoint.displayName }, "session ended by its client");
     this.#deps.sessions.end(session);
     return new Response(null, { status: 204, headers: admitted.headers.json });
   }
@@ -207,18 +207,13 @@ export class StreamableHttp {
     const client = readClient(message);
     // It may wait as long as a first start takes, and never opens a stream before its answer.
     admitted.patient(true);
-    const session = sessions.create(
-      endpoint.name,
-      caller.principal,
-      client,
-      endpoint.switchboard.givesOwnChild(client),
-    );
+    const session = sessions.create(endpoint.name, caller.principal, client, endpoint.ownChild(client));
     const { text, welcome } = await introduce(endpoint, message, session, caller);
     if (!welcome) {
       sessions.discard(session);
       return new Response(text, { status: 503, headers: headers.json });
     }
-    this.#deps.log.debug({ server: endpoint.config.displayName }, "session begins");
+    this.#deps.log.debug({ server: endpoint.displayName }, "session begins");
     const withSession = new Headers(headers.json);
     withSession.set(SESSION_HEADER, session.id);
     return new Response(text, { headers: withSession });
@@ -272,7 +267,7 @@ export class StreamableHttp {
       return this.#error(admitted, 400, ErrorCode.server, MISSING_SESSION, id);
     }
     const session = this.#deps.sessions.find(header, endpoint.name, caller.principal, {
-      ownChild: (client) => endpoint.switchboard.givesOwnChild(client),
+      ownChild: (client) => endpoint.ownChild(client),
       made: (made) => endpoint.restored(made),
     });
     return session ?? this.#error(admitted, 404, ErrorCode.sessionNotFound, "Session not found; initialize again", id);

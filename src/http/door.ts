@@ -1,7 +1,10 @@
 import type { HttpSse } from "../downstream/http-sse.ts";
 import type { StreamableHttp } from "../downstream/streamable-http.ts";
+import type { Gate } from "../auth/gate.ts";
 import type { Message } from "../protocol/message.ts";
+import type { Endpoint } from "../relay/served.ts";
 import type { Log } from "../telemetry/log.ts";
+import { isBrowser } from "./accept.ts";
 import { admit, refuse } from "./admit.ts";
 import type { Admission, AdmissionDeps } from "./admit.ts";
 import { IDLE_TIMEOUT_SECONDS } from "./caller.ts";
@@ -9,14 +12,24 @@ import type { Peers } from "./caller.ts";
 import { isHost } from "./origin.ts";
 import { pathOf } from "./paths.ts";
 import type { EndpointPath, PathTable } from "./paths.ts";
-import type { Room } from "./rooms.ts";
+
+/** An endpoint with what protects it. */
+export interface Guarded {
+  readonly endpoint: Endpoint;
+  readonly gate: Gate;
+  /** There where several servers are behind it. */
+  readonly plan?: unknown;
+}
 
 export interface DoorDeps extends AdmissionDeps {
   readonly paths: PathTable;
-  readonly rooms: ReadonlyMap<string, Room>;
+  /** By the names of the endpoints. */
+  readonly rooms: ReadonlyMap<string, Guarded>;
   readonly streamableHttp: StreamableHttp;
   readonly httpSse: HttpSse;
   readonly log: Log;
+  /** What a browser is shown in the place of an error of an endpoint. */
+  readonly explain: (request: Request, answer: Response) => Promise<Response>;
   /** Everything that is no MCP endpoint. */
   readonly pages: (request: Request, peers: Peers) => Response | Promise<Response>;
 }
@@ -35,6 +48,21 @@ export class Door {
   }
 
   handle(request: Request, peers: Peers): Response | Promise<Response> {
+    return request.method === "GET" && isBrowser(request)
+      ? this.#toPerson(request, peers)
+      : this.#handle(request, peers);
+  }
+
+  /** A person has opened an address that is meant for programs: the same refusal, in words. */
+  async #toPerson(request: Request, peers: Peers): Promise<Response> {
+    const answer = await this.#handle(request, peers);
+    const path = this.#deps.paths.find(pathOf(request.url));
+    // At the bare base URL there is a page of its own, or, where that is switched off, nothing.
+    const endpoint = path !== undefined && path.root !== true;
+    return endpoint && answer.status >= 400 ? await this.#deps.explain(request, answer) : answer;
+  }
+
+  #handle(request: Request, peers: Peers): Response | Promise<Response> {
     const host = request.headers.get("host");
     if (host !== this.#host) {
       // Its slashes, question marks and at signs would become part of the URL that is looked at below.
@@ -44,29 +72,31 @@ export class Door {
     }
     const path = this.#deps.paths.find(pathOf(request.url));
     const room = path === undefined ? undefined : this.#deps.rooms.get(path.server);
-    if (room === undefined) return this.#deps.pages(request, peers);
+    if (room === undefined || (path?.root === true && !isForClients(request))) return this.#deps.pages(request, peers);
     const learning = room.gate.learn?.(request.headers.get("authorization"));
     if (learning !== undefined) return learning.then(() => this.#enter(request, room, path, peers));
     return this.#enter(request, room, path, peers);
   }
 
-  #enter(request: Request, room: Room, path: EndpointPath | undefined, peers: Peers): Response | Promise<Response> {
+  #enter(request: Request, room: Guarded, path: EndpointPath | undefined, peers: Peers): Response | Promise<Response> {
     const admission = admit(request, room.gate, peers, this.#deps);
     if (admission instanceof Response) {
-      const fields = { server: room.endpoint.config.displayName, status: admission.status };
+      const fields = { server: room.endpoint.displayName, status: admission.status };
       if (admission.status >= 400) {
-        room.endpoint.switchboard.meter.refused(admission.status);
+        room.endpoint.refused(admission.status);
         this.#deps.log.debug(fields, "request refused");
       }
       return admission;
     }
+    const { caller } = admission;
+    if (room.plan !== undefined) caller.endpoint = room.endpoint.displayName;
     const { streamableHttp, httpSse } = this.#deps;
     const admitted = {
       request,
       endpoint: room.endpoint,
-      caller: admission.caller,
+      caller,
       headers: admission.headers,
-      heard: room.endpoint.config.logEnabled ? this.#logger(room, admission) : undefined,
+      heard: this.#logger(room, admission),
       patient: (on: boolean) => peers.timeout(request, on ? 0 : IDLE_TIMEOUT_SECONDS),
     };
     if (path?.kind === "sse") return httpSse.open(admitted, path.announces);
@@ -76,9 +106,10 @@ export class Door {
     return streamableHttp.post(admitted);
   }
 
-  #logger(room: Room, { caller }: Admission): (message: Message) => void {
-    const server = room.endpoint.config.displayName;
+  #logger({ endpoint }: Guarded, { caller }: Admission): (message: Message) => void {
+    const server = endpoint.displayName;
     return (message) => {
+      if (!endpoint.logs(message)) return;
       const tool = message.method === "tools/call" ? message.stringParam("name") : undefined;
       const fields = {
         server,
@@ -89,4 +120,10 @@ export class Door {
       this.#deps.log.info(fields, `<${server}> ${message.method ?? "response"}${tool === undefined ? "" : ` ${tool}`}`);
     };
   }
+}
+
+/** At the bare base URL a person gets a page, and an MCP client never does. */
+function isForClients({ method, headers }: Request): boolean {
+  if (method === "GET") return headers.get("accept")?.includes("text/event-stream") === true;
+  return method === "POST" || method === "DELETE" || method === "OPTIONS";
 }

@@ -20,6 +20,8 @@ export interface HealthDeps {
 export interface Viewer {
   /** Has a credential, or sits on this machine. */
   readonly known: boolean;
+  /** Is logged in on the start page. */
+  readonly user?: string | undefined;
   /** Has a credential. */
   readonly credential: boolean;
   /** Sits on this machine, with nothing in between. */
@@ -30,6 +32,8 @@ export interface Viewer {
   readonly servers: readonly string[];
   /** The servers named to this viewer by `/health`: on this machine all of them. */
   readonly health: readonly string[];
+  /** Whether a tool of one of the servers is for this viewer. */
+  tool(server: string, name: string): boolean;
 }
 
 /** Servers that have not been tried to their end yet. */

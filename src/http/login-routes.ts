@@ -13,6 +13,7 @@ export interface LoginEnv {
 
 const WELL_KNOWN = "/.well-known/";
 const CALLBACK = "/auth/callback";
+const CALLBACK_STYLE = "/auth/style.css";
 const RESOURCE = "oauth-protected-resource";
 const SERVER = "oauth-authorization-server";
 
@@ -36,7 +37,10 @@ const PREFLIGHT = {
 export function pagePath(path: string, paths: PathTable, login: AuthorizationServer | undefined): string {
   if (path.startsWith(WELL_KNOWN)) return path;
   // The provider knows this one address, which a secret prefix is no part of.
-  if (login !== undefined && (path === CALLBACK || path === login.urls.providerCallbackPath)) return CALLBACK;
+  if (login?.hasProvider === true) {
+    if (path === CALLBACK || path === login.urls.providerCallbackPath) return CALLBACK;
+    if (path === CALLBACK_STYLE || path === login.urls.providerStyle) return CALLBACK_STYLE;
+  }
   // What looks after a container asks there, and knows of no prefix.
   return paths.local(path) ?? (path === "/health" ? path : "/404");
 }
@@ -67,7 +71,10 @@ export function addLoginRoutes(
     }
     app.on(["GET", "POST"], `${base}/authorize`, (c) => server.authorize(c.req.raw, visitor(c)));
   }
-  if (server.hasProvider) app.get(CALLBACK, (c) => server.returned(c.req.raw, visitor(c)));
+  if (server.hasProvider) {
+    app.get(CALLBACK, (c) => server.returned(c.req.raw, visitor(c)));
+    app.get(CALLBACK_STYLE, () => server.style());
+  }
   app.post("/oauth/introspect", (c) => server.introspect(c.req.raw));
   app.get("/oauth/style.css", () => server.style());
 

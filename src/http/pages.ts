@@ -4,23 +4,33 @@ import type { AuthorizationServer } from "../oauth/authorization-server.ts";
 import type { ClientAddress } from "./client-address.ts";
 import { METADATA_HEADERS, addLoginRoutes, appendedMetadata, pagePath } from "./login-routes.ts";
 import type { LoginEnv } from "./login-routes.ts";
+import { isBrowser } from "./accept.ts";
 import { healthReport, readiness, statusReport } from "./health.ts";
 import type { HealthDeps, Viewer } from "./health.ts";
+import type { Config } from "../config/config.ts";
+import type { PublicUrls } from "../oauth/public-urls.ts";
+import type { Visit } from "../oauth/visits.ts";
 import type { Peers } from "./caller.ts";
 import type { HostRule } from "./origin.ts";
 import { pathOf } from "./paths.ts";
 import { metricsText } from "./metrics.ts";
 import type { Meters } from "../telemetry/meters.ts";
 import type { PathTable } from "./paths.ts";
+import { visitOf } from "./start-forms.ts";
+import { addStartPage } from "./start-page.ts";
 
 export interface PagesDeps extends HealthDeps {
+  readonly config: Config;
+  readonly urls: PublicUrls;
   readonly meters: Meters;
   readonly hosts: HostRule;
   readonly paths: PathTable;
   /** Where somebody logs in; undefined where nothing is behind a login. */
   readonly login: AuthorizationServer | undefined;
   readonly addresses: ClientAddress;
-  viewer(request: Request, peers: Peers): Viewer;
+  viewer(request: Request, peers: Peers, visit: Visit | undefined): Viewer;
+  /** For a browser at an address that is meant for programs. */
+  explain(request: Request, answer: Response): Promise<Response>;
   readonly draining: () => boolean;
 }
 
@@ -41,7 +51,7 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     return next();
   });
 
-  const viewer = (c: Context<LoginEnv>): Viewer => deps.viewer(c.req.raw, c.env.peers);
+  const viewer = (c: Context<LoginEnv>, visit?: Visit): Viewer => deps.viewer(c.req.raw, c.env.peers, visit);
 
   app.get("/livez", (c) => c.json({ status: "alive" }));
   app.get("/readyz", (c) => {
@@ -51,8 +61,8 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     return c.json({ status: "starting", ...(viewer(c).known ? { starting } : {}) }, 503);
   });
   app.get("/health", (c) => c.json(healthReport(deps, viewer(c), deps.paths.local(pathOf(c.req.url)) === undefined)));
-  app.get("/status", (c) => {
-    const who = viewer(c);
+  app.get("/status", async (c) => {
+    const who = viewer(c, await visitOf(c, deps.login));
     if (!who.mayAsk) return unauthorized(c);
     return c.json(statusReport(deps, who));
   });
@@ -63,9 +73,7 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     const { text, contentType } = await metricsText({ ...deps, loginMeter }, who.direct ? who.health : who.servers);
     return c.body(text, 200, { "Content-Type": contentType, "Cache-Control": "no-store" });
   });
-  app.get("/", (c) =>
-    c.json({ service: "mcp-proxy", version: deps.version, hint: "MCP endpoints are at /<name>/mcp" }),
-  );
+  addStartPage(app, { ...deps, now: () => deps.clock.now(), viewer });
 
   if (deps.login !== undefined) addLoginRoutes(app, deps.login, deps.paths, deps.addresses);
 
@@ -89,7 +97,11 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     const found = login === undefined || c.req.method !== "GET" ? undefined : appendedMetadata(c.req.path, host, login);
     if (found !== undefined) return c.json(found, 200, METADATA_HEADERS);
     tellPrefix(c.req.url);
-    return problem(c, 404, "nothing is served at this path; MCP endpoints are at /<name>/mcp");
+    const answer = problem(c, 404, "nothing is served at this path; MCP endpoints are at /<name>/mcp");
+    // Outside of a path prefix nothing may tell that there is one, and a page has links.
+    const outside = deps.paths.local(pathOf(c.req.url)) === undefined;
+    // Where the start page is switched off, nothing at all is at its place.
+    return isBrowser(c.req.raw) && !outside && c.req.path !== "/" ? deps.explain(c.req.raw, answer) : answer;
   });
   app.onError((error, c) => {
     deps.log.error({ error: String(error) }, "a page failed");

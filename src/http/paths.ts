@@ -1,13 +1,23 @@
 import type { Config } from "../config/config.ts";
 import { hiddenPath } from "../config/names.ts";
 
+/** The endpoint that serves all servers together. No server has such a name: none begins with a slash. */
+export const EVERYTHING_ENDPOINT = "/";
+
+export function groupEndpoint(group: string): string {
+  return `/${group}`;
+}
+
 /** What a URL of a server stands for. */
 export interface EndpointPath {
+  /** Name of the endpoint. */
   readonly server: string;
   /** Streamable HTTP, the stream of HTTP+SSE, or where clients of such a stream post. */
   readonly kind: "mcp" | "sse" | "message";
   /** What the stream announces as the place to post to, up to the value of its session; `""` for the other kinds. */
   readonly announces: string;
+  /** The bare base URL, where people find a page. */
+  readonly root?: true;
 }
 
 /**
@@ -20,30 +30,36 @@ export class PathTable {
   /** What stands before a path that is told to clients: as a reverse proxy shows it. */
   readonly #shown: string;
 
-  constructor(config: Pick<Config, "baseURL" | "pathPrefix" | "servers" | "serves" | "defaultServer">) {
+  constructor(
+    config: Pick<Config, "baseURL" | "pathPrefix" | "servers" | "serves" | "defaultServer" | "aggregate" | "groups">,
+  ) {
     const { streamableHttp, sse } = config.serves;
     this.#bases = basesOf(config);
     this.#shown = publicPath(config) + encodeURI(config.pathPrefix);
     const { defaultServer } = config;
-    const names = [...config.servers.keys()].filter((name) => name !== defaultServer);
-    if (defaultServer !== undefined) {
-      if (streamableHttp) this.#add("/mcp", defaultServer);
-      if (sse) this.#addSse("", defaultServer, "/messages/?session_id=");
+    const servers = [...config.servers.keys()].filter((name) => name !== defaultServer);
+    const names = new Map(servers.map((name) => [name, name]));
+    for (const name of config.groups.keys()) names.set(name, groupEndpoint(name));
+    const atRoot = defaultServer ?? (config.aggregate.enabled ? EVERYTHING_ENDPOINT : undefined);
+    if (atRoot !== undefined) {
+      if (streamableHttp) this.#add("/mcp", atRoot);
+      if (sse) this.#addSse("", atRoot, "/messages/?session_id=");
     }
+    if (atRoot === EVERYTHING_ENDPOINT) this.#addRoot(atRoot, streamableHttp);
     // A configured name wins over the word `servers`, so those come first and are not overwritten.
-    for (const name of names) {
+    for (const [name, endpoint] of names) {
       if (streamableHttp) {
-        this.#add(`/${name}/mcp`, name);
-        if (hiddenPath(name) === undefined) this.#add(`/${name}`, name);
+        this.#add(`/${name}/mcp`, endpoint);
+        if (hiddenPath(name) === undefined) this.#add(`/${name}`, endpoint);
       }
-      if (sse) this.#addSse(`/${name}`, name, "/message?sessionId=");
+      if (sse) this.#addSse(`/${name}`, endpoint, "/message?sessionId=");
     }
-    for (const name of names) {
+    for (const [name, endpoint] of names) {
       if (streamableHttp) {
-        this.#add(`/servers/${name}/mcp`, name);
-        this.#add(`/servers/${name}`, name);
+        this.#add(`/servers/${name}/mcp`, endpoint);
+        this.#add(`/servers/${name}`, endpoint);
       }
-      if (sse) this.#addSse(`/servers/${name}`, name, "/messages/?session_id=");
+      if (sse) this.#addSse(`/servers/${name}`, endpoint, "/messages/?session_id=");
     }
   }
 
@@ -71,6 +87,14 @@ export class PathTable {
     this.#add(`${path}/sse`, server, "sse", this.#shown + encodeURI(path) + message);
     this.#add(`${path}/message`, server, "message");
     this.#add(`${path}/messages`, server, "message");
+  }
+
+  /** The bare base URL is what people type into their clients. */
+  #addRoot(server: string, streamableHttp: boolean): void {
+    const announces = streamableHttp ? "" : `${this.#shown}/messages/?session_id=`;
+    for (const base of this.#bases) {
+      this.#paths.set(base || "/", { server, kind: streamableHttp ? "mcp" : "sse", announces, root: true });
+    }
   }
 
   #add(path: string, server: string, kind: EndpointPath["kind"] = "mcp", announces = ""): void {

@@ -65,7 +65,7 @@ export function makeRooms(
     const kept =
       old !== undefined && previous !== undefined && sameConnections(old.switchboard.config, server, previous, config);
     const switchboard = kept ? old.switchboard : makeSwitchboard(server, config, deps);
-    const gate = gateOf(server, config, deps);
+    const gate = gateOf(server, config, deps, serverAudience(server.name));
     rooms.set(server.name, {
       endpoint: new ServerEndpoint(server, switchboard, deps.parking, oversightOf(server, config, deps)),
       gate,
@@ -75,7 +75,11 @@ export function makeRooms(
 }
 
 /** Who called what is kept in the file, else in the log: there of everybody where requests are logged, else of those with a name. */
-function oversightOf(server: ServerConfig, config: Config, { clock, log, audit, limits }: RoomDeps): OversightDeps {
+export function oversightOf(
+  server: ServerConfig,
+  config: Config,
+  { clock, log, audit, limits }: Pick<RoomDeps, "clock" | "log" | "audit" | "limits">,
+): OversightDeps {
   const inLog = server.logSilenced === true ? undefined : new AuditLog(log);
   const limited =
     limitsAnything(config.limits) ||
@@ -123,9 +127,14 @@ function sameConnections(a: ServerConfig, b: ServerConfig, before: Config, after
   return isDeepStrictEqual(linked(a, before), linked(b, after));
 }
 
-/** What stands in front of a server: its own tokens, API keys and a login, each beside the others. */
-function gateOf(server: ServerConfig, config: Config, { access, keys }: RoomDeps): Gate {
-  const { authTokens, oauth, name } = server;
+/** What stands in front of a server, or a group: its own tokens, API keys and a login, each beside the others. */
+export function gateOf(
+  guarded: Pick<ServerConfig, "authTokens" | "oauth">,
+  config: Config,
+  { access, keys }: Pick<RoomDeps, "access" | "keys">,
+  audience: string,
+): Gate {
+  const { authTokens, oauth } = guarded;
   const withKeys = config.apiKeys !== undefined || config.apiKeysFile !== undefined;
   const secrets: Gate[] = [
     ...(authTokens === undefined ? [] : [new TokenGate(authTokens)]),
@@ -133,7 +142,7 @@ function gateOf(server: ServerConfig, config: Config, { access, keys }: RoomDeps
   ];
   const [first, second] = secrets;
   const either = first === undefined || second === undefined ? first : new AnyGate(secrets);
-  if (oauth === true && access !== undefined) return new OAuthGate(either, access, serverAudience(name));
+  if (oauth === true && access !== undefined) return new OAuthGate(either, access, audience);
   // A login that is configured and not there must leave nothing open.
   return either ?? new TokenGate(oauth === true ? [] : undefined);
 }

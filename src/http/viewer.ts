@@ -1,33 +1,43 @@
+import type { Rights } from "../policy/rights.ts";
 import { isDirectLoopback } from "./client-address.ts";
 import type { Peers } from "./caller.ts";
 import type { Room } from "./rooms.ts";
 import type { Viewer } from "./health.ts";
 
-/** What somebody may see on the pages about servers: those that would let the same caller in. */
-export function viewerOf(request: Request, peers: Peers, rooms: ReadonlyMap<string, Room>): Viewer {
+/** Somebody who is logged in on the start page. */
+export interface Visitor {
+  readonly user: string;
+  /** Undefined: nothing is kept from this user. */
+  readonly rights: Rights | undefined;
+}
+
+/** What somebody may see on the pages about servers: those that would let the same caller in, for something. */
+export function viewerOf(
+  request: Request,
+  peers: Peers,
+  rooms: ReadonlyMap<string, Room>,
+  visitor: Visitor | undefined,
+): Viewer {
   const header = request.headers.get("authorization");
   const direct = isDirectLoopback(peers.requestIP(request)?.address ?? null, request.headers);
-  const open = [...rooms].filter(([, { gate }]) => gate.open).map(([name]) => name);
-  const shut = [...rooms].filter(([, { gate }]) => !gate.open);
-  const admitted = shut.filter(([, { gate }]) => typeof gate.check(header) === "object").map(([name]) => name);
   const all = [...rooms.keys()];
-  if (admitted.length > 0) {
-    const mine = new Set([...open, ...admitted]);
-    return {
-      known: true,
-      direct,
-      credential: true,
-      mayAsk: true,
-      health: all.filter((name) => mine.has(name)),
-      servers: all.filter((name) => mine.has(name)),
-    };
+  const open: string[] = [];
+  const mine = new Map<string, Rights | undefined>();
+  for (const [name, { gate }] of rooms) {
+    if (gate.open) {
+      open.push(name);
+      continue;
+    }
+    const principal = gate.check(header);
+    if (typeof principal === "object") mine.set(name, principal.rights);
+    else if (visitor !== undefined && gate.login) mine.set(name, visitor.rights);
   }
-  return {
-    known: direct,
-    credential: false,
-    direct,
-    mayAsk: shut.length === 0,
-    health: direct ? all : [],
-    servers: open,
-  };
+  const tool = (server: string, name: string): boolean => mine.get(server)?.of(server)?.tool(name) ?? true;
+  if (mine.size > 0 || visitor !== undefined) {
+    const usable = (name: string): boolean => mine.has(name) && mine.get(name)?.of(name)?.any !== false;
+    const servers = all.filter((name) => open.includes(name) || usable(name));
+    return { known: true, direct, credential: true, user: visitor?.user, mayAsk: true, health: servers, servers, tool };
+  }
+  const mayAsk = open.length === all.length;
+  return { known: direct, direct, credential: false, mayAsk, health: direct ? all : [], servers: open, tool };
 }

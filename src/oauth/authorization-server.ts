@@ -10,6 +10,8 @@ import { resourceMetadata, serverMetadata } from "./capabilities.ts";
 import { authenticateClient } from "./client-auth.ts";
 import { ClientDocuments } from "./client-documents.ts";
 import type { Client, Clients } from "./clients.ts";
+import { consentsOf, endConsent } from "./consents.ts";
+import type { Consent } from "./consents.ts";
 import { OAuthError } from "./errors.ts";
 import { jsonAnswer, readForm, readJson } from "./forms.ts";
 import type { Grant } from "./grant.ts";
@@ -28,6 +30,7 @@ import type { LoginThrottle } from "./throttle.ts";
 import { tokenRequest } from "./token-request.ts";
 import { introspect, revoke } from "./token-status.ts";
 import { BrowserCookie, Transactions } from "./transaction.ts";
+import { PasswordCheck } from "./password-check.ts";
 import { EitherTokens } from "../auth/access.ts";
 import type { AccessTokens } from "../auth/oauth-gate.ts";
 import { LoginWithdrawn } from "./provider/provider-client.ts";
@@ -35,6 +38,7 @@ import { PendingLogins } from "./provider/pending.ts";
 import { ProviderLogin } from "./provider/provider-login.ts";
 import type { Provider } from "./provider/provider.ts";
 import { Users } from "./users.ts";
+import { Visits } from "./visits.ts";
 
 const DOCUMENTS_PER_MINUTE = 60;
 
@@ -70,6 +74,9 @@ export class AuthorizationServer {
   readonly clients: Clients;
   readonly resources: Resources;
   readonly urls: PublicUrls;
+  /** Logins on the start page. */
+  readonly visits: Visits;
+  readonly passwords: PasswordCheck;
   readonly #deps: AuthorizationServerDeps;
   readonly #documents: ClientDocuments;
   readonly #policy: RedirectPolicy;
@@ -95,6 +102,16 @@ export class AuthorizationServer {
     this.#addresses = new AddressRule(oauth.allowedIPs);
     this.#registrations = new MinuteLimit(clock, oauth.registrationsPerMinute);
     this.#users = new Users(deps.accounts, keys);
+    this.passwords = new PasswordCheck(this.#users, state.throttle, log, deps.meter);
+    this.visits = new Visits({
+      store: state.store,
+      sealer: new Sealer("start page login", keys),
+      clock,
+      secure: urls.secure,
+      rights: (user) => deps.accounts.rightsOf(user),
+      mark: (user) => this.#users.mark(user),
+      unchanged: (user, mark) => this.#users.unchanged(user, mark),
+    });
     this.#pages = new Pages(oauth.templateDir, log);
     this.resources = new Resources(config);
     this.#documents = new ClientDocuments(
@@ -113,7 +130,8 @@ export class AuthorizationServer {
       users: this.#users,
       pages: this.#pages,
       transactions: new Transactions(new Sealer("login page", keys), clock),
-      throttle: state.throttle,
+      passwords: this.passwords,
+      visits: this.visits,
       documentLimit: new MinuteLimit(clock, DOCUMENTS_PER_MINUTE),
       cookie: new BrowserCookie(urls.secure),
       clock,
@@ -131,6 +149,44 @@ export class AuthorizationServer {
         }),
       keepSealed: (arrived) => provider?.seal(arrived) ?? "",
     });
+  }
+
+  /** Somebody could log in with a password. */
+  get takesPasswords(): boolean {
+    return this.#users.any;
+  }
+
+  /** What the button of the identity provider says; undefined where there is none. */
+  get providerLabel(): string | undefined {
+    return this.provider?.client.label;
+  }
+
+  /** Sends somebody who wants to see the start page to the identity provider. */
+  visit(request: Request, visitor: Visitor): Promise<Response> {
+    return this.#login.visit(request, visitor);
+  }
+
+  /** The fields of a form that was posted; undefined when it is none, or one field is there twice. */
+  async form(request: Request): Promise<Readonly<Params> | undefined> {
+    try {
+      const params = await readForm(request);
+      return ["token", "csrf", "username", "password", "client", "action"].some((name) => params.broken(name))
+        ? undefined
+        : params;
+    } catch (error) {
+      if (error instanceof OAuthError) return undefined;
+      throw error;
+    }
+  }
+
+  /** The clients that act for a user. */
+  consentsOf(user: string): Consent[] {
+    return consentsOf(user, this.grants, this.clients);
+  }
+
+  /** Takes back what a user has allowed a client: its tokens are worth nothing from now on, and its streams end. */
+  async endConsent(user: string, client: string): Promise<boolean> {
+    return await endConsent(user, client, this.grants);
   }
 
   /** Ends the logins of users that are gone or have another password. */

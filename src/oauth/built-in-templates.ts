@@ -1,6 +1,7 @@
 import authorize from "../../templates/oauth/authorize.html" with { type: "text" };
 import error from "../../templates/oauth/error.html" with { type: "text" };
 import style from "../../templates/oauth/style.css" with { type: "text" };
+import script from "../../templates/page.js" with { type: "text" };
 import success from "../../templates/oauth/success.html" with { type: "text" };
 
 export type PageName = "authorize.html" | "success.html" | "error.html";
@@ -12,3 +13,6 @@ export const BUILT_IN: Readonly<Record<PageName | "style.css", string>> = {
   "error.html": error as unknown as string,
   "style.css": style,
 };
+
+/** What runs on the start page, and on no page of the login. */
+export const PAGE_SCRIPT: string = script;

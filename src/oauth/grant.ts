@@ -20,6 +20,8 @@ export interface Grant {
   pairs: TokenPair[];
   /** Digests of refresh tokens that were used up and left `pairs`; their reuse is still noticed. */
   retired: string[];
+  /** When one of its tokens was last used; as exact after a restart as the last change of the grant. */
+  used?: number;
 }
 
 export interface PendingCode {

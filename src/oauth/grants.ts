@@ -88,10 +88,12 @@ export class Grants implements AccessTokens {
     const known = this.#known.get(token) ?? this.#recognize(token);
     if (known === undefined) return "invalid";
     const { grant, pair, principal } = known;
-    if (this.#grants.get(grant.id) !== grant || this.#deps.clock.now() >= pair.accessExpires) return "invalid";
+    const now = this.#deps.clock.now();
+    if (this.#grants.get(grant.id) !== grant || now >= pair.accessExpires) return "invalid";
     if (pair.audience !== undefined && pair.audience !== audience) return "invalid";
     if (grant.user !== undefined && !this.#deps.accounts.admits(grant.user)) return "invalid";
     if (!pair.scopes.includes(DEFAULT_SCOPE)) return "insufficient";
+    grant.used = now;
     this.#markSeen(grant, pair);
     return principal;
   }

@@ -15,21 +15,20 @@ import { withProvider, withTransaction } from "./pages.ts";
 import type { PageData, Pages } from "./pages.ts";
 import type { PageName } from "./built-in-templates.ts";
 import { Params } from "./params.ts";
+import type { PasswordCheck } from "./password-check.ts";
 import type { PublicUrls } from "./public-urls.ts";
 import { ProviderTrouble } from "../auth/provider-fetch.ts";
 import type { Arrived, ProviderLogin } from "./provider/provider-login.ts";
 import { isLoopbackRedirect, matchingRedirect, withAnswer } from "./redirect-uri.ts";
 import type { Resources } from "./resources.ts";
-import type { LoginThrottle, MinuteLimit } from "./throttle.ts";
+import type { MinuteLimit } from "./throttle.ts";
 import type { BrowserCookie, LoginRequest, Transactions } from "./transaction.ts";
-import { Overloaded } from "./users.ts";
 import type { Users } from "./users.ts";
+import { START_PAGE } from "./visits.ts";
+import type { Visits } from "./visits.ts";
 
 const CODE_MS = 60_000;
 const DAY_MS = 86_400_000;
-const MAX_NAME = 256;
-const MAX_PASSWORD = 1_024;
-const WRONG = "User name or password is wrong.";
 
 export interface LoginDeps {
   readonly serverName: string;
@@ -41,13 +40,14 @@ export interface LoginDeps {
   readonly users: Users;
   readonly pages: Pages;
   readonly transactions: Transactions;
-  readonly throttle: LoginThrottle;
+  readonly passwords: PasswordCheck;
   readonly documentLimit: MinuteLimit;
   readonly cookie: BrowserCookie;
   readonly clock: Clock;
   readonly log: Log;
   readonly meter: LoginMeter;
   readonly refreshMs: number;
+  readonly visits: Visits;
   /** Undefined: people log in with a password only. */
   readonly provider: ProviderLogin | undefined;
   /** Seals what a grant keeps of a login through the provider. */
@@ -123,17 +123,56 @@ export class Login {
 
   /** The identity provider sends somebody back. */
   async returned(request: Request, visitor: Visitor): Promise<Response> {
-    const { provider, cookie } = this.#deps;
+    const { provider, cookie, urls } = this.#deps;
     const { searchParams, search } = new URL(request.url);
-    const response = await this.#answering(visitor, async () => {
+    const run = async (): Promise<Response> => {
       if (provider === undefined) throw new Unanswerable("No login leads here.", "owner", undefined, { status: 404 });
       const cookies = request.headers.get("cookie");
       const pending = provider.open(new Params(searchParams), cookie.read(cookies), cookies);
+      if (pending.request.clientId === START_PAGE) {
+        const { user } = await provider.finish(search, pending);
+        const home = redirectTo(pending.request.redirectUri);
+        home.headers.append("Set-Cookie", await this.#deps.visits.begin(user, true));
+        return home;
+      }
       const client = await this.#client(pending.request.clientId, visitor);
-      const arrived = await provider.finish(search, pending);
+      const arrived = await provider.finish(search, pending).catch((error: unknown) => {
+        const { logins } = this.#deps.meter;
+        if (error instanceof Unanswerable) logins[error.turn === "stranger" ? "not_a_user" : "provider_failed"]++;
+        throw error;
+      });
       return await this.#allow(pending.request, client, arrived.user, this.#deps.keepSealed(arrived));
-    });
+    };
+    // Strangers find this address too, and must not read there what the path prefix is.
+    const response = await this.#answering(visitor, run, urls.providerStyle);
     return provider?.forget(response, searchParams.get("state")) ?? response;
+  }
+
+  /** Somebody wants to see the start page and says who it is at the identity provider. */
+  async visit(request: Request, visitor: Visitor): Promise<Response> {
+    const { provider, cookie, urls } = this.#deps;
+    return await this.#answering(visitor, async () => {
+      if (provider === undefined) throw new Unanswerable("No login leads there.", "owner", undefined, { status: 404 });
+      const home = `${urls.issuer}/`;
+      const login: LoginRequest = {
+        clientId: START_PAGE,
+        redirectUri: home,
+        redirectGiven: true,
+        state: undefined,
+        challenge: "",
+        scopes: [],
+        audience: undefined,
+        resource: undefined,
+      };
+      const cookies = request.headers.get("cookie");
+      try {
+        return await provider.begin(login, cookie.read(cookies) ?? "", cookies);
+      } catch (error) {
+        if (!(error instanceof ProviderTrouble)) throw error;
+        const turn = error.down ? "later" : "owner";
+        throw new Unanswerable(`${provider.label} cannot be used at the moment.`, turn, undefined, { status: 503 });
+      }
+    });
   }
 
   async #sendToProvider(
@@ -148,6 +187,7 @@ export class Login {
       return await provider.begin(login, cookie.read(cookies) ?? "", cookies);
     } catch (error) {
       if (!(error instanceof ProviderTrouble)) throw error;
+      this.#deps.meter.logins.provider_failed++;
       log.error({ provider: provider.label, reason: error.message }, "the identity provider cannot be used");
       const message = error.down
         ? `${provider.label} does not answer at the moment. Try again in a minute.`
@@ -167,46 +207,15 @@ export class Login {
     client: Client,
     visitor: Visitor,
   ): Promise<Response> {
-    const { throttle, users, log, meter } = this.#deps;
-    const username = (params.get("username") ?? "").slice(0, MAX_NAME);
-    const password = params.get("password") ?? "";
-    if (username === "" || password === "")
-      return await this.#form(request, login, client, {
-        status: 400,
-        username,
-        message: "Enter your user name and your password.",
-      });
-    const attempt = throttle.begin(username, visitor.address);
-    if (attempt.again > 0) {
-      meter.logins.throttled++;
-      log.warn({ address: visitor.address }, "logins are slowed down: too many wrong passwords");
-      return await this.#form(request, login, client, {
-        status: 429,
-        username,
-        retryAfter: attempt.again,
-        message: `Too many wrong passwords. Try again in ${duration(attempt.again)}.`,
-      });
-    }
-    let right: boolean;
-    try {
-      right = password.length <= MAX_PASSWORD && (await users.check(username, password));
-    } catch (error) {
-      if (!(error instanceof Overloaded)) throw error;
-      if ("succeeded" in attempt) attempt.succeeded();
-      return await this.#form(request, login, client, {
-        status: 429,
-        username,
-        retryAfter: 5,
-        message: "Too many people log in at this moment. Try again.",
-      });
-    }
-    if (!right) {
-      meter.logins.wrong_password++;
-      log.warn({ address: visitor.address, client: client.id }, "a login failed: wrong user name or password");
-      return await this.#form(request, login, client, { status: 401, username, message: WRONG });
-    }
-    if ("succeeded" in attempt) attempt.succeeded();
-    return await this.#allow(login, client, username);
+    const about = { client: client.id };
+    const tried = await this.#deps.passwords.try(
+      params.get("username"),
+      params.get("password"),
+      visitor.address,
+      about,
+    );
+    if (!tried.right) return await this.#form(request, login, client, tried);
+    return await this.#allow(login, client, tried.username);
   }
 
   /** @param provided what the identity provider said, sealed; undefined for a login with a password */
@@ -229,7 +238,11 @@ export class Login {
       },
     );
     this.#deps.meter.logins.ok++;
-    log.info({ user: username, client: client.id, name: client.metadata.client_name }, "a user allowed a client");
+    const roles = this.#deps.users.rolesOf(username);
+    log.info(
+      { user: username, roles, client: client.id, name: client.metadata.client_name },
+      "a user allowed a client",
+    );
     const location = withAnswer(login.redirectUri, { code, state: login.state, iss: urls.issuer });
     // A page of one's own site is followed at once; a program beside the browser leaves the person looking at this tab.
     if (login.redirectUri.startsWith("https:") && !(await pages.custom("success.html"))) return redirectTo(location);
@@ -303,7 +316,7 @@ export class Login {
     return local === undefined ? undefined : resources.audience(local);
   }
 
-  async #answering(visitor: Visitor, run: () => Promise<Response>): Promise<Response> {
+  async #answering(visitor: Visitor, run: () => Promise<Response>, style?: string): Promise<Response> {
     try {
       return await run();
     } catch (error) {
@@ -318,16 +331,17 @@ export class Login {
           }),
         );
       }
-      if (error instanceof Unanswerable) return await this.#refuse(error, visitor);
-      if (error instanceof DocumentError) return await this.#refuse(new Unanswerable(error.message, "client"), visitor);
+      if (error instanceof Unanswerable) return await this.#refuse(error, visitor, style);
+      if (error instanceof DocumentError)
+        return await this.#refuse(new Unanswerable(error.message, "client"), visitor, style);
       if (error instanceof OAuthError)
-        return await this.#refuse(new Unanswerable(error.message, "client"), visitor, error.status);
+        return await this.#refuse(new Unanswerable(error.message, "client"), visitor, style, error.status);
       throw error;
     }
   }
 
   /** An error the person sees, and nobody else. */
-  async #refuse(error: Unanswerable, visitor: Visitor, status = error.status): Promise<Response> {
+  async #refuse(error: Unanswerable, visitor: Visitor, style?: string, status = error.status): Promise<Response> {
     const { pages, log } = this.#deps;
     const id = randomBytes(4).toString("hex");
     log.warn(
@@ -337,6 +351,7 @@ export class Login {
     const name: PageName = "error.html";
     const html = await pages.render(name, {
       ...this.#common(),
+      ...(style === undefined ? {} : { StyleURL: style }),
       ErrorMessage: error.message,
       RedirectURI: error.redirectUri,
       Advice: ADVICE[error.turn],
@@ -365,9 +380,4 @@ function placeOf(uri: string): string {
   const url = new URL(uri);
   if (isLoopbackRedirect(uri)) return `this computer (${url.host})`;
   return url.protocol === "https:" ? url.host : `the app for ${url.protocol}`;
-}
-
-function duration(seconds: number): string {
-  if (seconds < 90) return `${seconds} seconds`;
-  return `${Math.ceil(seconds / 60)} minutes`;
 }

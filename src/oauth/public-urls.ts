@@ -34,6 +34,11 @@ export class PublicUrls {
     return `${this.#configured ?? `${this.#scheme}://${this.#host}:${this.#port()}`}/auth/callback`;
   }
 
+  /** The style sheet of the pages at the callback. */
+  get providerStyle(): string {
+    return this.providerCallbackPath.replace(/callback$/, "style.css");
+  }
+
   get providerCallbackPath(): string {
     return new URL(this.providerCallback).pathname;
   }
@@ -55,6 +60,15 @@ export class PublicUrls {
   /** The base as this caller typed it: without `baseURL` one reaches a machine by several names of loopback. */
   baseFor(host: string | null): string {
     if (this.#configured !== undefined || host === null || !LOOPBACK_HOST.test(host)) return this.issuer;
+    return `${this.#scheme}://${host.toLowerCase()}${this.#prefix}`;
+  }
+
+  /**
+   * The base for a person who looks at a page: without `baseURL`, the name in that browser's address bar, which must
+   * have been checked. It is shown to nobody else.
+   */
+  seenAs(host: string | null): string {
+    if (this.#configured !== undefined || host === null) return this.issuer;
     return `${this.#scheme}://${host.toLowerCase()}${this.#prefix}`;
   }
 

@@ -32,6 +32,11 @@ export class Users {
     return this.#users.find(name) !== undefined;
   }
 
+  /** Words for people who read the log; nothing depends on them. */
+  rolesOf(name: string): readonly string[] {
+    return this.#users.find(name)?.roles ?? [];
+  }
+
   /** Names somebody who could log in with a password. */
   get any(): boolean {
     return [...this.#users.all()].some(([, { password }]) => password !== undefined);

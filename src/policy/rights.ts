@@ -54,6 +54,11 @@ export class Rights {
   }
 }
 
+/** What both of two allow. */
+export function both(a: ServerRights, b: ServerRights): ServerRights {
+  return { whole: a.whole && b.whole, any: a.any && b.any, tool: (name) => a.tool(name) && b.tool(name) };
+}
+
 /**
  * Whether a notification of a server may reach a caller. Who has single tools hears of those; what a server says of
  * resources, prompts or in its log is for who may use all of it.

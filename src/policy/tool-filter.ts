@@ -21,8 +21,13 @@ export function filterToolList(text: string, allowed: (tool: string) => boolean)
 
 /** The text of a `tools/list` answer without the elements that `keep` refuses. @param keep gets raw elements */
 export function filterTools(text: string, keep: (element: string) => boolean): string {
-  const tools = find(text, skipSpace(text, 0), "result", "tools");
-  if (tools === undefined) return text;
-  const kept = filterArray(text, tools.start, ({ start, end }) => keep(text.slice(start, end)));
-  return kept === undefined ? text : splice(text, [{ start: tools.start, end: tools.end, text: kept }]);
+  return filterList(text, "tools", keep);
+}
+
+/** The answer to a request for a list without the elements that `keep` refuses. @param list the result's member */
+export function filterList(text: string, list: string, keep: (element: string) => boolean): string {
+  const array = find(text, skipSpace(text, 0), "result", list);
+  if (array === undefined) return text;
+  const kept = filterArray(text, array.start, ({ start, end }) => keep(text.slice(start, end)));
+  return kept === undefined ? text : splice(text, [{ start: array.start, end: array.end, text: kept }]);
 }

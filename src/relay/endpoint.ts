@@ -1,5 +1,6 @@
 import { offeredLists } from "../protocol/capabilities.ts";
 import type { ServerConfig, ToolFilter } from "../config/config.ts";
+import { both } from "../policy/rights.ts";
 import type { ServerRights } from "../policy/rights.ts";
 import { allowsTool, filterToolList, filterTools } from "../policy/tool-filter.ts";
 import { removeKeys } from "../protocol/eras/object-text.ts";
@@ -7,7 +8,10 @@ import { find, splice } from "../protocol/json.ts";
 import { ErrorCode, errorText, resultText } from "../protocol/errors.ts";
 import { levelName, levelRank } from "../protocol/log-levels.ts";
 import type { Message } from "../protocol/message.ts";
-import type { Caller, EventStream, Reply } from "./ends.ts";
+import type { ListKind } from "../upstream/catalogue.ts";
+import type { Caller, Client, EventStream, Reply } from "./ends.ts";
+import type { Description } from "./line.ts";
+import type { Endpoint } from "./served.ts";
 import type { Dialogue } from "./dialogue.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ExchangeHooks } from "./exchange.ts";
@@ -22,11 +26,22 @@ import type { Switchboard } from "./switchboard.ts";
 /** Notifications of clients that concern the link between client and proxy, which has one of its own to the server. */
 const OWN_TO_THE_LINK = new Set(["notifications/initialized"]);
 
-/** A URL that serves one upstream. */
-export class ServerEndpoint {
+/** Where a server is served beside its own URL. */
+export interface Place {
+  /** What the states of its calls are bound to. */
+  readonly name: string;
+  /** What of the server is there; undefined: all. */
+  readonly rights: ServerRights | undefined;
+  /** The patterns which say so. */
+  readonly tools: readonly string[] | undefined;
+}
+
+/** A URL that serves one upstream, or the part of one upstream in a URL that serves several. */
+export class ServerEndpoint implements Endpoint {
   readonly config: ServerConfig;
   readonly switchboard: Switchboard;
   readonly #filter: ToolFilter | undefined;
+  readonly #place: Place | undefined;
   readonly #oversight: Oversight | undefined;
 
   /** The same URL for clients of the stateless era. */
@@ -36,13 +51,20 @@ export class ServerEndpoint {
    * @param config may be newer than the switchboard's, where the connections need not be made again
    * @param oversight who counts and keeps what is called; absent: nobody
    */
-  constructor(config: ServerConfig, switchboard: Switchboard, parking: Parking<Dialogue>, oversight?: OversightDeps) {
+  constructor(
+    config: ServerConfig,
+    switchboard: Switchboard,
+    parking: Parking<Dialogue>,
+    oversight?: OversightDeps,
+    place?: Place,
+  ) {
     this.config = config;
     this.switchboard = switchboard;
     this.#filter = config.toolFilter;
+    this.#place = place;
     this.#oversight = oversight === undefined ? undefined : Oversight.of(config, oversight);
     this.modern = new ModernEndpoint({
-      name: config.name,
+      name: place?.name ?? config.name,
       switchboard,
       parking,
       clock: switchboard.clock,
@@ -55,6 +77,48 @@ export class ServerEndpoint {
 
   get name(): string {
     return this.config.name;
+  }
+
+  get displayName(): string {
+    return this.config.displayName;
+  }
+
+  logs(): boolean {
+    return this.config.logEnabled;
+  }
+
+  ownChild(client: Client): boolean {
+    return this.switchboard.givesOwnChild(client);
+  }
+
+  explain(error: unknown, caller: Caller): Description {
+    return this.switchboard.explain(error, caller);
+  }
+
+  refused(status: number): void {
+    this.switchboard.meter.refused(status);
+  }
+
+  /** The patterns that say which tools of the server are served here; undefined: all. */
+  get tools(): readonly string[] | undefined {
+    return this.#place?.tools;
+  }
+
+  /** Whether a tool of the server is among those served here, to whomever. */
+  serves(tool: string): boolean {
+    return (this.#filter === undefined || allowsTool(this.#filter, tool)) && this.#place?.rights?.tool(tool) !== false;
+  }
+
+  /** Whether more than single tools is served here: prompts, resources, completion. */
+  get whole(): boolean {
+    return this.#place?.rights?.whole !== false;
+  }
+
+  /** Whether a caller sees anything of a list of the server, and what changes it for him. */
+  listing(kind: ListKind, caller: Caller): ExchangeHooks | "withheld" | undefined {
+    const rights = this.#rights(caller);
+    if (rights !== undefined && (kind === "tools" ? !rights.any : !rights.whole)) return "withheld";
+    return kind === "tools" ? this.#listHooks(caller) : undefined;
   }
 
   /**
@@ -75,7 +139,14 @@ export class ServerEndpoint {
     return resultText(message.id ?? "null", told);
   }
 
-  request(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
+  /** @param spelled what the client calls the tool, where that is not its name */
+  request(
+    message: Message,
+    caller: Caller,
+    session: Session | undefined,
+    reply: Reply,
+    spelled?: string,
+  ): Exchange | undefined {
     const watched = this.#oversight?.admit(message, caller, reply);
     if (watched === "refused") return undefined;
     const rights = this.#rights(caller);
@@ -88,7 +159,7 @@ export class ServerEndpoint {
     }
     switch (message.method) {
       case "tools/call":
-        return this.#call(message, caller, session, reply, watched);
+        return this.#call(message, caller, session, reply, watched, spelled);
       case "tools/list":
         return this.#relay(message, caller, session, reply, this.#listHooks(caller));
       case "ping":
@@ -166,7 +237,9 @@ export class ServerEndpoint {
 
   /** What the caller may use here; undefined where nothing is kept from him. */
   #rights({ principal }: Caller): ServerRights | undefined {
-    return principal.rights?.of(this.config.name);
+    const own = principal.rights?.of(this.config.name);
+    const here = this.#place?.rights;
+    return own === undefined || here === undefined ? (own ?? here) : both(own, here);
   }
 
   /** What changes the list of tools for a caller: the filter of the server, and what he may use of it. */
@@ -196,10 +269,11 @@ export class ServerEndpoint {
     session: Session | undefined,
     reply: Reply,
     watched: WatchedCall | undefined,
+    spelled: string | undefined,
   ): Exchange | undefined {
     const refuse = (): undefined => {
       watched?.ended("denied");
-      const tool = message.stringParam("name") ?? "";
+      const tool = spelled ?? message.stringParam("name") ?? "";
       reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Unknown tool: ${tool}`));
     };
     const offered = this.#allows(message, caller, session);

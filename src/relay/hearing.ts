@@ -16,6 +16,8 @@ export interface HearingDeps {
   readonly sessions: ReadonlySet<Session>;
   /** A stateless server says something outside requests. */
   heard(message: Message): void;
+  /** It may have said something while nobody listened. */
+  missed(): void;
 }
 
 /** What a server says outside requests on one line: who hears it, and what the server is asked to say. */
@@ -38,7 +40,10 @@ export class Hearing {
         clock: this.#deps.clock,
         wanted: () => this.#wishes(connection),
         heard: (message) => this.#deps.heard(message),
-        missed: () => this.listsChanged(connection),
+        missed: () => {
+          this.#deps.missed();
+          this.listsChanged(connection);
+        },
       });
     }
     this.update();

@@ -29,6 +29,8 @@ export interface LineOwner {
   readonly name: string;
   /** Whether answers differ per caller, so that none may be kept for others. */
   readonly differs: boolean;
+  /** Lists may have changed while nobody could tell. */
+  listsMissed(line: Line): void;
   /** A server asked its client something; `auto` isolation remembers. */
   asked(): void;
   retry(exchange: Exchange, lost: Connection, fault: Fault): void;
@@ -83,6 +85,7 @@ export class Line {
       exclusive,
       sessions: this.#sessions,
       heard: (message) => this.notification(message, undefined),
+      missed: () => owner.listsMissed(this),
     });
   }
 
@@ -92,6 +95,10 @@ export class Line {
 
   get key(): string {
     return this.need.key;
+  }
+
+  get connected(): boolean {
+    return this.#connection !== undefined;
   }
 
   get idle(): boolean {
@@ -141,8 +148,16 @@ export class Line {
   }
 
   /** Ends the streams of all who listen, with their answers. */
-  finishListening(which: (principal: Principal) => boolean = () => true): void {
+  finishListening(): void {
+    for (const listening of [...this.#hearing.listening]) listening.finish();
+  }
+
+  /** Ends what some have open who are not let in any more. */
+  expel(which: (principal: Principal) => boolean): void {
     for (const listening of [...this.#hearing.listening]) if (which(listening.principal)) listening.finish();
+    for (const exchange of [...this.#exchanges]) {
+      if (which(exchange.caller.principal)) exchange.cancel("the caller is not let in any more");
+    }
   }
 
   /** What some may use has changed: those of them that listen look at their lists again. */

@@ -50,6 +50,8 @@ export interface ModernRequest {
   readonly reply: Reply;
   /** Called when the client has closed the stream before its answer. */
   onLeave(act: () => void): void;
+  /** What the client calls the tool, where that is not its name. */
+  readonly spelled?: string | undefined;
   /** Hears how a call ends, where calls are watched. */
   watched?: WatchedCall | undefined;
 }
@@ -113,6 +115,8 @@ export class ModernEndpoint {
     const { method } = message;
     // A call without an id is run by servers that only look at the method: it would be past every check.
     if (method === undefined || !method.startsWith("notifications/") || OWN_TO_THE_LINK.has(method)) return;
+    // Words of a protocol of the server's own; who may use a tool or two of it has no part in that.
+    if (this.#deps.rights(caller)?.whole === false) return;
     this.#deps.switchboard.sendStateless(message, caller);
   }
 
@@ -153,7 +157,12 @@ export class ModernEndpoint {
     const decide = (yes: boolean): void => {
       if (yes) return this.#continue(asked, legacy);
       asked.watched?.ended("denied");
-      refuse(asked, ErrorCode.invalidParams, `Unknown tool: ${message.stringParam("name") ?? ""}`, 200);
+      refuse(
+        asked,
+        ErrorCode.invalidParams,
+        `Unknown tool: ${asked.spelled ?? message.stringParam("name") ?? ""}`,
+        200,
+      );
     };
     if (typeof allowed === "boolean") decide(allowed);
     else void allowed.then(decide);

@@ -15,6 +15,13 @@ const MAX_STREAMS = 4;
 /** Questions open at one client: a server that asks in a loop must not fill the memory. */
 const MAX_QUESTIONS = 256;
 
+/** The same client towards one server of several behind its URL. */
+interface Branch {
+  readonly session: Session;
+  /** Leads what the server says to the client's own stream. */
+  readonly stream: EventStream;
+}
+
 /** What the proxy keeps about one legacy client on one endpoint. */
 export class Session implements Asked {
   readonly id: string;
@@ -33,17 +40,18 @@ export class Session implements Asked {
   readonly #streams: EventStream[] = [];
   #backlog: string[] = [];
   #backlogSize = 0;
-  #nextQuestion: number;
+  readonly #branches = new Map<string, Branch>();
+  readonly #ids: { next: number };
   #ended = false;
 
-  /** @param firstQuestion where ids of questions begin; by chance, so that an answer to an earlier life is not taken for one to this */
-  constructor(id: string, client: Client, principal: Principal, ownChild: boolean, now: number, firstQuestion: number) {
+  /** @param ids of questions, which begin by chance, so that an answer to an earlier life is not taken for one to this */
+  constructor(id: string, client: Client, principal: Principal, ownChild: boolean, now: number, ids: { next: number }) {
     this.id = id;
     this.client = client;
     this.principal = principal;
     this.ownChild = ownChild;
     this.lastUsed = now;
-    this.#nextQuestion = firstQuestion;
+    this.#ids = ids;
   }
 
   get capabilities(): Readonly<Record<string, unknown>> {
@@ -56,7 +64,9 @@ export class Session implements Asked {
 
   /** Nothing is open that would be lost if the session left the memory. */
   get idle(): boolean {
-    return this.#streams.length === 0 && this.#exchanges.size === 0 && this.#questions.size === 0;
+    if (this.#streams.length > 0 || this.#exchanges.size > 0 || this.#questions.size > 0) return false;
+    for (const { session } of this.#branches.values()) if (!session.idle) return false;
+    return true;
   }
 
   get hasStream(): boolean {
@@ -65,6 +75,53 @@ export class Session implements Asked {
 
   get streamCount(): number {
     return this.#streams.length;
+  }
+
+  /**
+   * This client as one server of several sees it: with connections, requests and questions of its own, and the streams
+   * of the one client.
+   * @param ownChild that server gives it a child process of its own
+   * @param said turns what the server says outside requests into what the client hears; undefined: nothing
+   */
+  addBranch(server: string, ownChild: boolean, said: (text: string) => string | undefined): Session {
+    const session = new Session(
+      `${this.id} ${server}`,
+      this.client,
+      this.principal,
+      ownChild,
+      this.lastUsed,
+      this.#ids,
+    );
+    const push = (text: string): void => {
+      const heard = said(text);
+      if (heard !== undefined) this.push(heard);
+    };
+    const stream: EventStream = { push, end: () => undefined };
+    this.#branches.set(server, { session, stream });
+    if (this.#ended) session.end();
+    else if (this.hasStream) session.openStream(stream);
+    return session;
+  }
+
+  branch(server: string): Session | undefined {
+    return this.#branches.get(server)?.session;
+  }
+
+  /** Takes the client away from one server: what it has open there ends. */
+  endBranch(server: string): void {
+    const branch = this.#branches.get(server);
+    this.#branches.delete(server);
+    branch?.session.end();
+  }
+
+  get branches(): Iterable<readonly [server: string, branch: Session]> {
+    return [...this.#branches].map(([server, { session }]) => [server, session] as const);
+  }
+
+  /** Whether a connection that is not everybody's tells it of changes. */
+  get hearsItself(): boolean {
+    for (const line of this.#lines) if (line.key !== "" && line.connected) return true;
+    return false;
   }
 
   join(line: Line): void {
@@ -92,7 +149,9 @@ export class Session implements Asked {
 
   /** The open exchange for an id of this client, as the raw token. */
   exchange(id: string): Exchange | undefined {
-    return this.#exchanges.get(id);
+    let found = this.#exchanges.get(id);
+    for (const { session } of this.#branches.values()) found ??= session.exchange(id);
+    return found;
   }
 
   /** Says something that belongs to no request of the client: on its newest stream, or as soon as it opens one. */
@@ -115,14 +174,18 @@ export class Session implements Asked {
     this.#backlog = [];
     this.#backlogSize = 0;
     for (const text of waiting) stream.push(text);
-    if (this.#streams.length === 1) for (const line of this.#lines) line.streamsChanged();
+    if (this.#streams.length > 1) return;
+    for (const line of this.#lines) line.streamsChanged();
+    for (const branch of this.#branches.values()) branch.session.openStream(branch.stream);
   }
 
   closeStream(stream: EventStream): void {
     const index = this.#streams.indexOf(stream);
     if (index === -1) return;
     this.#streams.splice(index, 1);
-    if (this.#streams.length === 0) for (const line of this.#lines) line.streamsChanged();
+    if (this.#streams.length > 0) return;
+    for (const line of this.#lines) line.streamsChanged();
+    for (const branch of this.#branches.values()) branch.session.closeStream(branch.stream);
   }
 
   /**
@@ -131,7 +194,7 @@ export class Session implements Asked {
    */
   ask(message: Message, question: Question): number | undefined {
     if (this.#ended || this.#questions.size >= MAX_QUESTIONS) return undefined;
-    const id = this.#nextQuestion++;
+    const id = this.#ids.next++;
     this.#questions.set(id, question);
     question.exchange?.questionOpened();
     const token = message.meta("progressToken");
@@ -155,12 +218,13 @@ export class Session implements Asked {
   /** The client's answer to a question. Answers to nothing are ignored, as JSON-RPC asks. */
   answer(message: Message): void {
     const question = this.#takeQuestion(Number(message.id));
-    if (question === undefined) return;
-    question.answered(message.withId(question.serverId));
+    if (question !== undefined) return question.answered(message.withId(question.serverId));
+    for (const { session } of this.#branches.values()) session.answer(message);
   }
 
   /** The client reports progress on a question. */
   progress(message: Message): void {
+    for (const { session } of this.#branches.values()) session.progress(message);
     const span = message.param("progressToken");
     const question = span === undefined ? undefined : this.#questions.get(Number(message.slice(span)));
     if (span === undefined || question?.progressToken === undefined) return;
@@ -183,6 +247,7 @@ export class Session implements Asked {
     for (const exchange of [...this.#namesakes, ...this.#exchanges.values()])
       exchange.cancel("the client's session has ended");
     this.#ended = true;
+    for (const { session } of this.#branches.values()) session.end();
     for (const line of this.#lines) line.leave(this);
     this.#lines.clear();
     for (const stream of this.#streams.splice(0)) stream.end();

@@ -117,10 +117,10 @@ export class Sessions {
     session.end();
   }
 
-  /** Ends for good whatever one principal has open. */
-  endOf(principal: string): void {
-    for (const { session } of [...this.#live.values()]) if (session.principal.id === principal) this.end(session);
-    for (const session of [...this.#attached.keys()]) if (session.principal.id === principal) this.detach(session);
+  /** Ends for good whatever some have open. */
+  endAll(which: (principal: Principal) => boolean): void {
+    for (const { session } of [...this.#live.values()]) if (which(session.principal)) this.end(session);
+    for (const session of [...this.#attached.keys()]) if (which(session.principal)) this.detach(session);
   }
 
   /** Takes a session back that never became one: its `initialize` failed. */
@@ -178,7 +178,7 @@ export class Sessions {
   #make(id: string, principal: Principal, client: Client, ownChild: boolean): Session {
     // Ids of questions begin at a place of their own in each life of a session.
     const first = Math.floor(this.#random() * 2 ** 31) * 1_000;
-    return new Session(id, client, principal, ownChild, this.#clock.now(), first);
+    return new Session(id, client, principal, ownChild, this.#clock.now(), { next: first });
   }
 
   #makeRoom(): void {

@@ -6,6 +6,7 @@ import type { Log } from "../telemetry/log.ts";
 import type { Outcome, ServerMeter } from "../telemetry/meters.ts";
 import type { Connection, ConnectionListener } from "../upstream/connection.ts";
 import { readTools } from "../upstream/catalogue.ts";
+import type { ListKind } from "../upstream/catalogue.ts";
 import { Fault } from "../upstream/fault.ts";
 import type { Introduction } from "../upstream/greeting.ts";
 import { Upstream } from "../upstream/upstream.ts";
@@ -22,7 +23,7 @@ import type { Description, LineOwner } from "./line.ts";
 import { KeptOwners } from "./tasks.ts";
 import type { Kept } from "../store/kept.ts";
 import { carriedHeaders, leasedDeclaration, localDeclaration, ownDeclaration, ownerOf, sharedNeed } from "./need.ts";
-import type { Identity } from "./need.ts";
+import type { Carried, Identity } from "./need.ts";
 import type { Session } from "./session.ts";
 
 /** Keys of connections beside one on which a call of somebody else waits for its client. */
@@ -62,6 +63,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
   /** The line each session used last: a header that changes moves it to another one. */
   readonly #latest = new WeakMap<Session, Line>();
   readonly #leases = new Set<string>();
+  readonly #watchers = new Set<(changed: readonly ListKind[]) => void>();
   /** The connection of the stateless client that has the proxy for itself: as long as there is no end to its input. */
   #kept: string | undefined;
   #hasAsked = false;
@@ -209,9 +211,9 @@ export class Switchboard implements UpstreamListener, LineOwner {
     for (const line of this.#lines.values()) line.finishListening();
   }
 
-  /** Ends the streams of modern clients that are not let in any more. */
-  dismissListening(which: (principal: Principal) => boolean): void {
-    for (const line of this.#lines.values()) line.finishListening(which);
+  /** Ends what some have open who are not let in any more: streams of modern clients, and calls in flight. */
+  expel(which: (principal: Principal) => boolean): void {
+    for (const line of this.#lines.values()) line.expel(which);
   }
 
   /** Modern clients that listen are told to look at their lists again. */
@@ -235,6 +237,30 @@ export class Switchboard implements UpstreamListener, LineOwner {
 
   ready(connection: Connection, key: string, again: boolean): void {
     this.#lines.get(key)?.ready(connection, again);
+  }
+
+  learned(changed: readonly ListKind[]): void {
+    for (const hear of this.#watchers) hear(changed);
+  }
+
+  /** Hears which lists are not as they were, whenever the catalogue was read. @returns ends that */
+  watch(hear: (changed: readonly ListKind[]) => void): () => void {
+    this.#watchers.add(hear);
+    return () => this.#watchers.delete(hear);
+  }
+
+  listsMissed(line: Line): void {
+    this.upstream.toolHeaders.forget();
+    if (line === this.#shared) this.upstream.listsMissed();
+  }
+
+  /**
+   * The key of the connection that calls of this caller use, and whether it is there or must be because nobody else's
+   * can stand for it: it carries headers of this caller.
+   */
+  connectionOf(caller: Caller, session: Session | undefined): { key: string; ready: boolean; carries: boolean } {
+    const { key, carried } = this.#keyOf(caller, session, undefined);
+    return { key, ready: this.upstream.current(key) !== undefined, carries: carried !== undefined };
   }
 
   asked(): void {
@@ -372,12 +398,9 @@ export class Switchboard implements UpstreamListener, LineOwner {
       session?.join(this.#always);
       return this.#always;
     }
-    // A client that has the proxy for itself keeps one connection, and what its server remembers there.
-    const leased = dialogue !== undefined && caller.local === undefined && this.config.isolation === "session";
-    const owner = leased ? { key: this.#leaseFor(dialogue), exclusive: false } : ownerOf(this.config, caller, session);
+    const { owner, carried, leased, key: ordinary } = this.#keyOf(caller, session, dialogue);
     if (session === undefined && caller.local !== undefined) this.#kept = owner.key;
-    const carried = this.#takesHeaders ? carriedHeaders(this.config, caller) : undefined;
-    let key = carried === undefined ? owner.key : `${owner.key} ${carried.key}`;
+    let key = ordinary;
     let line = this.#lines.get(key);
     if (!quiet && line?.exclusive === undefined && line?.waitsForAnother(caller) === true) {
       key = `${BESIDE} ${caller.principal.id} ${key}`;
@@ -387,7 +410,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
       // A process that is only kept warm must not cost somebody else his place.
       if (this.upstream.atCapacity) this.#makeRoom();
       line = this.#makeLine(key, owner.exclusive ? session : undefined, carried, {
-        leased: leased ? dialogue : undefined,
+        leased,
         local: session === undefined && owner.key !== "" ? caller.local : undefined,
       });
       this.#lines.set(key, line);
@@ -397,6 +420,24 @@ export class Switchboard implements UpstreamListener, LineOwner {
       this.#latest.set(session, line);
     }
     return line;
+  }
+
+  #keyOf(
+    caller: Caller,
+    session: Session | undefined,
+    dialogue: Dialogue | undefined,
+  ): {
+    readonly key: string;
+    readonly owner: ReturnType<typeof ownerOf>;
+    readonly carried: Carried | undefined;
+    readonly leased: Dialogue | undefined;
+  } {
+    // A client that has the proxy for itself keeps one connection, and what its server remembers there.
+    const leased = caller.local === undefined && this.config.isolation === "session" ? dialogue : undefined;
+    const owner =
+      leased === undefined ? ownerOf(this.config, caller, session) : { key: this.#leaseFor(leased), exclusive: false };
+    const carried = this.#takesHeaders ? carriedHeaders(this.config, caller) : undefined;
+    return { key: carried === undefined ? owner.key : `${owner.key} ${carried.key}`, owner, carried, leased };
   }
 
   /** A connection for one call, out of those that calls of the same principal with the same capabilities have used. */
@@ -413,12 +454,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
     }
   }
 
-  #makeLine(
-    key: string,
-    exclusive: Session | undefined,
-    carried: ReturnType<typeof carriedHeaders>,
-    alone: Alone,
-  ): Line {
+  #makeLine(key: string, exclusive: Session | undefined, carried: Carried | undefined, alone: Alone): Line {
     const shared = sharedNeed(this.config, this.#identity);
     const need: Need = {
       key,

@@ -4,11 +4,11 @@ import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { ServerMeter } from "../telemetry/meters.ts";
 import { Backoff } from "./backoff.ts";
-import { readCatalogue } from "./catalogue.ts";
-import type { Catalogue } from "./catalogue.ts";
+import type { Catalogue, List, ListKind } from "./catalogue.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionListener } from "./connection.ts";
 import { Fault } from "./fault.ts";
+import { Listings } from "./listings.ts";
 import type { Declaration, EraMemory, Introduction } from "./greeting.ts";
 import { remedyOf } from "./remedy.ts";
 import { Slot } from "./slot.ts";
@@ -33,6 +33,8 @@ export interface UpstreamListener {
   attach(connection: Connection, key: string): ConnectionListener;
   /** The connection has said hello; `again` when it takes the place of one that was lost. */
   ready(connection: Connection, key: string, again: boolean): void;
+  /** The catalogue was read. @param changed lists that are not as they were, or that could not be had for a while */
+  learned(changed: readonly ListKind[]): void;
 }
 
 export interface UpstreamDeps {
@@ -72,13 +74,11 @@ export class Upstream {
   readonly toolHeaders: ToolHeaders;
   readonly #memory: EraMemory;
   #introduction: Introduction | undefined;
-  #catalogue: Catalogue | undefined;
+  readonly #listings: Listings;
   #attemptAt: number | undefined;
   #readyMs: number | undefined;
   #progress: string | undefined;
   #stopSweep: (() => void) | undefined;
-  /** `again`: the lists changed while they were being read. */
-  #reading: "no" | "once" | "again" = "no";
 
   constructor(config: ServerConfig, shared: Need, listener: UpstreamListener, deps: UpstreamDeps) {
     this.config = config;
@@ -87,6 +87,13 @@ export class Upstream {
     this.#deps = deps;
     // HTTP+SSE is older than the stateless era.
     this.#memory = { era: config.target.kind === "sse" ? "legacy" : undefined };
+    this.#listings = new Listings({
+      visit: (tool) => void this.toolHeaders.learn(tool),
+      tools: (now, before) => this.#toolsKnown(now, before),
+      learned: (changed) => listener.learned(changed),
+      failed: (error) =>
+        deps.log.warn({ server: config.displayName, error: String(error) }, "the server's lists could not be read"),
+    });
     this.toolHeaders = new ToolHeaders((tool, why) => {
       const server = config.displayName;
       if (config.target.kind === "stdio") return;
@@ -100,7 +107,7 @@ export class Upstream {
   }
 
   get catalogue(): Catalogue | undefined {
-    return this.#catalogue;
+    return this.#listings.catalogue;
   }
 
   get status(): UpstreamStatus {
@@ -111,7 +118,7 @@ export class Upstream {
       retryAt: shared?.retryAt,
       restarts: shared?.restarts ?? 0,
       connections: this.#openConnections(),
-      catalogue: this.#catalogue,
+      catalogue: this.#listings.catalogue,
       attemptAt: this.#attemptAt,
       readyMs: this.#readyMs,
       progress: this.#progress,
@@ -223,7 +230,7 @@ export class Upstream {
             outside: (message) => relay.outside(message),
             listChanged: (method) => {
               if (method === "notifications/tools/list_changed") this.toolHeaders.forget();
-              if (shared) this.#refresh(connection);
+              if (shared) this.#listings.refresh(connection, true, [method.split("/")[1] ?? ""]);
             },
             lost: () => {
               log.debug({ server }, "the server has forgotten the session; it is opened anew");
@@ -247,8 +254,10 @@ export class Upstream {
           if (again) meter.reconnects++;
           if (shared && again) log.info({ server, ms: this.#attemptMs() }, "upstream ready again");
           log.debug({ server, shared, protocolVersion: connection.introduction.protocolVersion }, "connection open");
+          if (shared) {
+            this.#listings.refresh(connection, again);
+          }
           this.#listener.ready(connection, need.key, again);
-          if (shared) this.#refresh(connection);
         },
         failed: (fault, retryMs) => {
           meter.failed(fault.code);
@@ -272,42 +281,35 @@ export class Upstream {
     );
   }
 
-  /** Lists what the server offers: for the log, for warnings, and for what answers without asking it. */
-  #refresh(connection: Connection): void {
-    // Servers announce each change of a list by itself, dozens at once when they start.
-    if (this.#reading !== "no") {
-      this.#reading = "again";
-      return;
-    }
-    this.#reading = "once";
-    const { log } = this.#deps;
-    const done = readCatalogue(connection, (tool) => void this.toolHeaders.learn(tool)).then(
-      (catalogue) => this.#learned(catalogue),
-      (error: unknown) => {
-        log.warn({ server: this.config.displayName, error: String(error) }, "the server's lists could not be read");
-      },
-    );
-    void done.then(() => {
-      const again = this.#reading === "again" && !connection.closed;
-      this.#reading = "no";
-      if (again) this.#refresh(connection);
-    });
+  /**
+   * One list as the shared connection sees it: what is known, where the server says when it changes, else what it says now.
+   * @throws Fault when the server is not there or does not list
+   */
+  async list(kind: ListKind): Promise<List> {
+    const { catalogue } = this;
+    // One that was let go to make room is not started again only to be looked at.
+    if (catalogue !== undefined && !this.#slots.has("")) return catalogue.lists[kind];
+    return await this.#listings.list(await this.acquire(this.#shared), kind);
   }
 
-  #learned(catalogue: Catalogue): void {
+  /** Lists of the server may have changed while its shared connection did not say so. */
+  listsMissed(): void {
+    const connection = this.current("");
+    if (connection !== undefined) this.#listings.refresh(connection, true);
+  }
+
+  #toolsKnown(now: Catalogue, before: Catalogue | undefined): void {
     const { log } = this.#deps;
     const { displayName: server } = this.config;
-    const before = this.#catalogue;
-    this.#catalogue = catalogue;
-    for (const tool of catalogue.tools) {
+    for (const tool of now.tools) {
       if (before?.tools.has(tool) !== true) log.info({ server }, `<${server}> Adding tool ${tool}`);
     }
     if (before !== undefined) return;
     this.#readyMs = this.#attemptMs();
-    log.info({ server, tools: catalogue.tools.size, ms: this.#readyMs }, "upstream ready");
+    log.info({ server, tools: now.tools.size, ms: this.#readyMs }, "upstream ready");
     for (const name of this.config.toolFilter?.names ?? []) {
-      if (catalogue.tools.has(name)) continue;
-      const known = nearest(name, [...catalogue.tools]);
+      if (now.tools.has(name)) continue;
+      const known = nearest(name, [...now.tools]);
       const hint = known === undefined ? "" : `; did you mean "${known}"?`;
       log.warn({ server, code: "filter.no_match" }, `toolFilter.list: "${name}" matches no tool of ${server}${hint}`);
     }

@@ -92,3 +92,11 @@ test("rights that somebody holds change with the places they come from", () => {
     false,
   ]);
 });
+
+test("patterns count in the configuration as well, without a file and beside one", () => {
+  const configured = { "*@example.com": user({ password: "everybody's", deniedTools: ["a:x"] }) };
+  expect(of(configured).find("zoe@example.com")).toEqual(user({ deniedTools: ["a:x"] }));
+  expect(of(configured).find("zoe@example.org")).toBeUndefined();
+  const both = of(configured, { "zoe@example.com": user({ allowedTools: ["b:*"] }) });
+  expect(both.find("zoe@example.com")).toEqual(user({ allowedTools: ["b:*"], deniedTools: ["a:x"] }));
+});

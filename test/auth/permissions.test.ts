@@ -238,6 +238,12 @@ test("a session of one is nothing to another", async () => {
   }
 });
 
+test("the log says who takes tokens beside the login, and the roles of who logs in", async () => {
+  const line = await proxy.logged((each) => String(each["msg"]).startsWith("beside the login"));
+  expect(line["servers"]).toEqual(["desk", "vault"]);
+  expect(proxy.log.find((each) => each["user"] === "bob" && "roles" in each)).toMatchObject({ roles: ["guest"] });
+});
+
 test("every call is kept with who made it and how it ended, and no key is", async () => {
   const lines = proxy.log.filter((line) => "outcome" in line);
   const of = (fields: object): unknown => lines.find((line) => Object.entries(fields).every(([k, v]) => line[k] === v));

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import type { StdioTarget } from "../../src/config/config.ts";
 import { parseDotenv } from "../../src/config/dotenv.ts";
 import { directory, good, lines, load, server } from "./helpers.ts";
@@ -115,6 +116,20 @@ describe("login through a provider", () => {
       'MCP_AUTH_PROVIDER must be "oauth_proxy" or unset',
     );
   });
+});
+
+test("the page about these variables names those that are read, each of them", async () => {
+  const page = await Bun.file(join(import.meta.dir, "../../docs/python-gateways.md")).text();
+  const named = new Set([...page.matchAll(/`((?:MCP|AUTH0)_\w+)`/g)].map(([, name]) => name ?? ""));
+  const sources = new Bun.Glob("*.ts").scanSync(join(import.meta.dir, "../../src/config"));
+  const code = await Promise.all(
+    [...sources].map((file) => Bun.file(join(import.meta.dir, "../../src/config", file)).text()),
+  );
+  const read = new Set(
+    [...code.join("").matchAll(/\["((?:MCP|AUTH0)_\w+)"\]|"(AUTH0_\w+)"/g)].map(([, a, b]) => a ?? b ?? ""),
+  );
+  for (const own of ["MCP_PROXY_IMAGE", "MCP_PROXY_SECRET", "MCP_LOG_LEVEL"]) read.delete(own);
+  expect([...named].sort()).toEqual([...read].sort());
 });
 
 test("defaults of env mode", async () => {

@@ -35,6 +35,14 @@ test.each(["http://sso.example.com/", "ftp://sso.example.com", "https://a:b@sso.
   },
 );
 
+test("a provider that would protect nothing is a mistake", async () => {
+  const identityProvider = { issuer: "https://sso.example.com", clientId: "x" };
+  const config = { mcpProxy: { type: "sse", identityProvider }, mcpServers: { a: { command: "x" } } };
+  using dir = directory({ "config.json": config });
+  const loaded = await load({ kind: "location", location: "config.json" }, { cwd: dir.path, env: {} });
+  expect(lines(loaded).join()).toContain("identityProvider protects nothing with type");
+});
+
 test("another address of the keys than the printed one is used", async () => {
   const env = {
     MCP_AUTH_PROVIDER: "oauth_proxy",

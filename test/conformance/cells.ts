@@ -8,6 +8,8 @@ export interface Cell {
   /** The reference server behind the proxy. */
   readonly upstream: Era;
   readonly transport: "stdio" | "http";
+  /** The URL of all servers together is measured, which here is this one server under its own names. */
+  readonly joint: boolean;
   /** Scored scenarios that must pass, of how many there are. */
   readonly passed: number;
   readonly total: number;
@@ -49,10 +51,21 @@ const NOT_OVER_LEGACY = ["input-required-result-basic-elicitation", "input-requi
  */
 const WARNED_OVER_LEGACY = ["input-required-result-ignore-extra-params"];
 
+/** Lists of several servers are made of what they listed when they were connected, or since they last changed. */
+const LISTED_BEFORE = [
+  "tools-list",
+  "prompts-list",
+  "resources-list",
+  "json-schema-2020-12",
+  "server-sse-multiple-streams",
+  "input-required-result-unsupported-methods",
+];
+
 /** Requests that the stateless era does not have: the proxy holds for a session what they are about. */
 const WITHOUT_SESSIONS = ["ping", "logging-set-level", "resources-subscribe", "resources-unsubscribe"];
 
-export const CELLS: readonly Cell[] = [
+/** What is measured at the URL of each server. */
+const SINGLE: readonly Cell[] = [
   ...both({ suite: "2025-11-25", upstream: "legacy", passed: 30, total: 30, alsoRequired: ALSO_LEGACY }).map(
     // Over stdio nobody lets a stream go.
     (cell) => (cell.transport === "http" ? { ...cell, alsoRequired: [...ALSO_LEGACY, "server-sse-polling"] } : cell),
@@ -70,18 +83,33 @@ export const CELLS: readonly Cell[] = [
   }),
 ];
 
+/** Run by default: one of each era and transport. */
+const JOINT_BY_DEFAULT = ["2025-11-25/legacy/http", "2026-07-28/modern/stdio"];
+
+export const CELLS: readonly Cell[] = [
+  ...SINGLE,
+  ...SINGLE.map((cell) => ({
+    ...cell,
+    joint: true,
+    answeredHere: [...cell.answeredHere, ...LISTED_BEFORE, ...WITHOUT_SESSIONS],
+    enabled: JOINT_BY_DEFAULT.includes(cellName(cell)),
+  })),
+];
+
 type Row = Pick<Cell, "suite" | "upstream" | "passed" | "total"> & Partial<Cell>;
 
 function both(row: Row): Cell[] {
-  const cell = { byNature: [], mayWarn: [], alsoRequired: [], answeredHere: [], enabled: true, ...row };
+  const cell = { byNature: [], mayWarn: [], alsoRequired: [], answeredHere: [], joint: false, enabled: true, ...row };
   return [
     { ...cell, transport: "stdio" },
     { ...cell, transport: "http" },
   ];
 }
 
-export function cellName(cell: Pick<Cell, "suite" | "upstream"> & { readonly transport: string }): string {
-  return `${cell.suite}/${cell.upstream}/${cell.transport}`;
+export function cellName(
+  cell: Pick<Cell, "suite" | "upstream"> & { readonly transport: string; readonly joint?: boolean },
+): string {
+  return `${cell.suite}/${cell.upstream}/${cell.transport}${cell.joint === true ? "/all" : ""}`;
 }
 
 /** Scenarios during which a gateway need not ask its upstream anything, and why; all others must be seen to be relayed. */

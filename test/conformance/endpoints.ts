@@ -38,8 +38,8 @@ export async function startProxy(
   const reference = cell.transport === "http" ? await startReference(processes, directory, cell.upstream) : undefined;
   const [command, ...args] = referenceServer(cell.upstream);
   // Roots reach a child only where its configuration says so.
-  const child = { command, args, roots: true };
-  const target = reference ? { url: reference.url, transportType: "streamable-http" } : child;
+  const child = { command, args, roots: true, prefix: "" };
+  const target = reference ? { url: reference.url, transportType: "streamable-http", prefix: "" } : child;
   const port = freePort();
   const base = `http://127.0.0.1:${port}`;
   const config = join(directory, `config-${port}.json`);
@@ -51,7 +51,7 @@ export async function startProxy(
   await answers(running, `${base}/livez`);
   await answers(running, `${base}/readyz`);
   return {
-    url: `${base}/${NAME}/mcp`,
+    url: cell.joint ? `${base}/mcp` : `${base}/${NAME}/mcp`,
     relayed: async () => {
       try {
         const response = await fetch(`${base}/status`);

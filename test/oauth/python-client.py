@@ -1,6 +1,8 @@
 """An MCP client of the Python SDK that logs in with nothing but the URL; a person fills in the form by itself.
 
-Usage: python python-client.py URL sdk|fastmcp
+Usage: python python-client.py URL sdk|fastmcp [PERSON]
+
+PERSON is a URL that does what a person does with a page, `?address=`, and answers where that led.
 """
 
 import asyncio
@@ -16,6 +18,10 @@ CALLBACK = "http://localhost:7777/callback"
 
 
 async def allow(address: str) -> dict[str, list[str]]:
+    if len(sys.argv) > 3:
+        async with httpx.AsyncClient(timeout=30) as browser:
+            led = await browser.get(sys.argv[3], params={"address": address})
+            return parse_qs(urlparse(led.text).query)
     async with httpx.AsyncClient(follow_redirects=False) as browser:
         page = await browser.get(address)
         fields = {}

@@ -263,6 +263,31 @@ describe("a child of the stateless era", () => {
   }
 });
 
+for (const era of ["legacy", "modern"] as const) {
+  test(`a notification of a server's own reaches a ${era} server from who may use all of it, and from nobody else`, async () => {
+    const server = new RelayServer();
+    if (era === "modern") server.automatic.set("server/discover", DISCOVERED);
+    await using end = new RelayStdio(server);
+    const apiKeys = {
+      "key-for-one-tool-only": { client_id: "narrow", scopes: ["it:echo"] },
+      "key-for-the-whole-server": { client_id: "whole", scopes: ["it:*"] },
+    };
+    await using proxy = await startProxy({ it: end.entry }, { mcpProxy: { apiKeys } });
+    for (const [key, name] of [
+      ["key-for-one-tool-only", "narrow"],
+      ["key-for-the-whole-server", "whole"],
+    ] as const) {
+      const posted = new ModernClient(`${proxy.url}/it/mcp`, as(key)).post(
+        `{"jsonrpc":"2.0","method":"notifications/vendor/${name}"}`,
+        { "mcp-protocol-version": "2026-07-28" },
+      );
+      expect(await posted.status()).toBe(202);
+    }
+    await server.notification("notifications/vendor/whole");
+    expect(server.count("notifications/vendor/narrow")).toBe(0);
+  });
+}
+
 test("at the cap of processes a call beside a waiting one runs, and cannot be asked", async () => {
   const server = new RelayServer();
   await using end = new RelayStdio(server);

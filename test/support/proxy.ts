@@ -22,6 +22,7 @@ export interface RunningProxy extends AsyncDisposable {
 export interface ProxyOptions {
   /** `mcpProxy` of the configuration; the address is chosen here. */
   readonly mcpProxy?: Record<string, unknown>;
+  readonly groups?: Record<string, unknown>;
   readonly env?: Record<string, string>;
   readonly args?: readonly string[];
   /** An earlier directory, to start again on the same state. */
@@ -42,7 +43,7 @@ export async function startProxy(
     options: { oauth2: { persistenceDir: join(directory, "state") } },
     ...options.mcpProxy,
   };
-  writeFileSync(file, JSON.stringify({ mcpProxy, mcpServers }));
+  writeFileSync(file, JSON.stringify({ mcpProxy, mcpServers, groups: options.groups }));
   const proxy = Bun.spawn([process.execPath, MAIN, "--config", file, "--log-format", "json", ...(options.args ?? [])], {
     cwd: directory,
     env: { PATH: process.env["PATH"], HOME: directory, ...options.env },

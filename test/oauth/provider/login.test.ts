@@ -244,6 +244,18 @@ describe.skipIf(OPENSSL === undefined)("login through an identity provider (need
     for (const token of provider.given) expect(files.join("\n").includes(token)).toBe(false);
   });
 
+  test("below a path prefix the provider's callback stays where it is, at the base URL", async () => {
+    await using hidden = await start({ pathPrefix: "only-for-us" });
+    const at = `http://localhost:${hidden.port}`;
+    provider.redirectUris.push(`${at}/auth/callback`);
+    const tokens = await logInThrough(`${at}/only-for-us`, person(), "auth0|1");
+    expect(provider.asked.at(-1)?.get("redirect_uri")).toBe(`${at}/auth/callback`);
+    expect(await callStatus(`${at}/only-for-us/a/mcp`, tokens.access_token)).toBe(200);
+    // It tells strangers nothing of the prefix.
+    const page = await fetch(`${at}/auth/callback?state=x`);
+    expect([page.status, (await page.text()).includes("only-for-us")]).toEqual([400, false]);
+  });
+
   test("an address that only UserInfo has counts, if it is verified there", async () => {
     await using plain = await startIdentityProvider({ certificate, people: PEOPLE, emailInIdToken: false });
     await using other = await start({

@@ -1,5 +1,8 @@
-import { authorizeUrl, CALLBACK, client, pkce, redeem, unescape } from "../login.ts";
+import { authorizeUrl, client, pkce, redeem, unescape } from "../login.ts";
 import type { Tokens } from "../login.ts";
+
+/** Where the apps of these tests wait for their answers. */
+const APP = "/callback";
 
 /** Where a person is after the redirects. */
 export interface Place {
@@ -30,7 +33,7 @@ export class Person {
     let request: RequestInit = init;
     for (let hop = 0; hop < 12; hop++) {
       this.way.push(url.href);
-      if (url.href.startsWith(CALLBACK)) return { url, status: 0, html: "", headers: new Headers() };
+      if (url.pathname === APP) return { url, status: 0, html: "", headers: new Headers() };
       const response = await fetch(url, {
         ...request,
         redirect: "manual",

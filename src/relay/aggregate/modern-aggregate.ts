@@ -1,0 +1,196 @@
+import { missingPrompt, missingReference, missingResource, missingTool } from "../../policy/missing.ts";
+import type { Principal } from "../../policy/principal.ts";
+import type { Missing } from "../../policy/missing.ts";
+import { readListenFilter } from "../../protocol/eras/listen.ts";
+import { GONE, MODERN_VERSIONS, Meta } from "../../protocol/eras/names.ts";
+import { getKey } from "../../protocol/eras/object-text.ts";
+import { withoutTasks } from "../../protocol/eras/results.ts";
+import { ErrorCode, errorText, resultText } from "../../protocol/errors.ts";
+import { levelRank } from "../../protocol/log-levels.ts";
+import type { Clock } from "../../telemetry/clock.ts";
+import type { Message } from "../../protocol/message.ts";
+import { LISTS, LIST_KINDS } from "../../upstream/catalogue.ts";
+import type { ListKind } from "../../upstream/catalogue.ts";
+import type { Caller } from "../ends.ts";
+import type { ModernRequest } from "../modern-endpoint.ts";
+import type { ModernSide } from "../served.ts";
+import type { Introductions } from "./introductions.ts";
+import { JointListening } from "./joint-listening.ts";
+import type { Lists } from "./lists.ts";
+import { Answer } from "./member.ts";
+import type { Asking, Member } from "./member.ts";
+import { Renamed } from "./renamed.ts";
+import type { Roster } from "./roster.ts";
+import type { Route, Routes } from "./routes.ts";
+
+const METHODS: ReadonlyMap<string, ListKind> = new Map(LIST_KINDS.map((kind) => [LISTS[kind].method, kind]));
+
+export interface ModernAggregateDeps {
+  readonly roster: () => Roster;
+  readonly clock: Clock;
+  readonly lists: Lists;
+  readonly routes: Routes;
+  readonly introductions: Introductions;
+}
+
+/** The stateless side of a URL that serves several servers. */
+export class ModernAggregate implements ModernSide {
+  readonly #deps: ModernAggregateDeps;
+  readonly #listening = new Set<JointListening>();
+
+  constructor(deps: ModernAggregateDeps) {
+    this.#deps = deps;
+  }
+
+  request(asked: ModernRequest): void {
+    const { message, envelope, caller } = asked;
+    const method = message.method ?? "";
+    if (envelope.logLevel !== undefined && levelRank(envelope.logLevel) === -1) {
+      const text = `unknown log level: ${envelope.logLevel.slice(0, 50)}`;
+      return refuse(asked, { code: ErrorCode.invalidParams, text }, 400);
+    }
+    const meta = message.param("_meta");
+    const modern = { envelope, meta: meta === undefined ? "{}" : message.slice(meta) };
+    const asking: Asking = { caller, session: undefined, modern };
+    const kind = METHODS.get(method);
+    if (kind !== undefined) return void this.#list(kind, asked, asking);
+    switch (method) {
+      case "server/discover":
+        return void this.#discover(asked, asking);
+      case "subscriptions/listen":
+        return this.#listen(asked);
+      case "tools/call":
+        return this.#tool(asked);
+      case "prompts/get": {
+        const route = this.#deps.routes.prompt(message, caller.principal);
+        return route === undefined
+          ? refuse(asked, missingPrompt(message.stringParam("name") ?? ""))
+          : send(asked, route);
+      }
+      case "resources/read":
+        return this.#resource(asked);
+      case "completion/complete": {
+        const route = this.#deps.routes.completion(message, caller.principal);
+        const missing = missingReference();
+        return route === undefined ? refuse(asked, missing) : send(asked, route);
+      }
+      default:
+        return this.#other(asked, method);
+    }
+  }
+
+  /** In words of its own a client can only speak to a server where there is no other. */
+  notification(message: Message, caller: Caller): void {
+    const [only, another] = this.#deps.roster().of(caller.principal);
+    if (another === undefined) only?.endpoint.modern.notification(message, caller);
+  }
+
+  /** The lists of a server are not as they were, or it is back. */
+  changed(member: Member, kinds: readonly ListKind[]): void {
+    for (const listening of this.#listening) listening.changed(member, kinds);
+  }
+
+  /** Other servers are behind the URL. */
+  replaced(before: Roster, different: boolean): void {
+    for (const listening of this.#listening) listening.replaced(before.members, different);
+  }
+
+  accessChanged(knows: (principal: Principal) => boolean, affected?: (principal: Principal) => boolean): void {
+    for (const listening of [...this.#listening]) {
+      if (!knows(listening.principal)) listening.finish();
+      else listening.replaced(this.#deps.roster().members, affected?.(listening.principal) === true);
+    }
+  }
+
+  finishListening(): void {
+    for (const listening of [...this.#listening]) listening.finish();
+  }
+
+  async #list(kind: ListKind, asked: ModernRequest, asking: Asking): Promise<void> {
+    if (asked.message.param("cursor") !== undefined) {
+      return refuse(asked, { code: ErrorCode.invalidParams, text: "Invalid cursor" });
+    }
+    const elements = await this.#deps.lists.read(kind, asking);
+    const result = `{"${kind}":[${elements.join(",")}],${this.#tail()}}`;
+    asked.reply.finish(resultText(asked.message.id ?? "null", result));
+  }
+
+  async #discover(asked: ModernRequest, asking: Asking): Promise<void> {
+    const { capabilities, instructions } = await this.#deps.introductions.join(asking);
+    const said = instructions === undefined ? "" : `"instructions":${JSON.stringify(instructions)},`;
+    const own = withoutTasks(JSON.stringify(capabilities));
+    const versions = JSON.stringify(MODERN_VERSIONS);
+    const result = `{"supportedVersions":${versions},"capabilities":${own},${said}${this.#tail()}}`;
+    asked.reply.finish(resultText(asked.message.id ?? "null", result));
+  }
+
+  /** What servers say of how long an answer holds is of their own answers: one of them may change any time. */
+  #tail(): string {
+    const meta = { [Meta.serverInfo]: this.#deps.introductions.identity };
+    return `"resultType":"complete","ttlMs":0,"cacheScope":"private","_meta":${JSON.stringify(meta)}`;
+  }
+
+  #listen(asked: ModernRequest): void {
+    const { message, caller, reply } = asked;
+    const filter = readListenFilter(message);
+    if (typeof filter === "string") return refuse(asked, { code: ErrorCode.invalidParams, text: filter });
+    const { clock, roster } = this.#deps;
+    const listening = new JointListening(message, filter, caller, reply, {
+      clock,
+      roster,
+      over: () => this.#listening.delete(listening),
+    });
+    this.#listening.add(listening);
+    listening.start();
+    asked.onLeave(() => listening.close());
+  }
+
+  #tool(asked: ModernRequest): void {
+    const { message, caller } = asked;
+    const spelled = message.stringParam("name") ?? "";
+    const route = this.#deps.routes.tool(message, caller.principal);
+    if (route === undefined) refuse(asked, missingTool(spelled));
+    else send({ ...asked, spelled }, route);
+  }
+
+  #resource(asked: ModernRequest): void {
+    const { message, caller, reply } = asked;
+    const text = message.stringParam("uri") ?? "";
+    const route = this.#deps.routes.resource(message, caller.principal);
+    if (route === undefined) return refuse(asked, missingResource(text, true));
+    send(route.uri === text ? asked : { ...asked, reply: new Renamed(reply, route.uri, text) }, route);
+  }
+
+  /** Only one server can be meant where there is one; tasks are looked for at all that could have made them. */
+  #other(asked: ModernRequest, method: string): void {
+    const members = this.#deps.roster().of(asked.caller.principal);
+    const [only, another] = members;
+    if (only !== undefined && another === undefined) return send(asked, { member: only, message: asked.message });
+    const missing = { code: ErrorCode.methodNotFound, text: `Method not found: ${method}` };
+    if (GONE.has(method) || !method.startsWith("tasks/")) return refuse(asked, missing, 404);
+    void this.#firstThatKnows(members, asked).then((text) =>
+      text === undefined ? refuse(asked, missing, 404) : asked.reply.finish(text),
+    );
+  }
+
+  async #firstThatKnows(members: readonly Member[], asked: ModernRequest): Promise<string | undefined> {
+    let refused: string | undefined;
+    for (const member of members) {
+      if (member.endpoint.switchboard.upstream.introduction?.era !== "modern") continue;
+      const reply = new Answer();
+      member.endpoint.modern.request({ ...asked, reply, onLeave: () => undefined });
+      const text = await reply.text;
+      if (text !== undefined && getKey(text, "result") !== undefined) return text;
+      refused ??= text;
+    }
+    return refused;
+  }
+}
+
+function send(asked: ModernRequest, { member, message }: Route): void {
+  member.endpoint.modern.request({ ...asked, message });
+}
+
+function refuse({ message, reply }: ModernRequest, { code, text }: Missing, status = 200): void {
+  reply.finish(errorText(message.id ?? "null", code, text), status);
+}

@@ -1,0 +1,90 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { tools } from "../../http/client.ts";
+import { makeCertificate } from "../../support/certificate.ts";
+import type { Certificate } from "../../support/certificate.ts";
+import { CLIENT_ID, CLIENT_SECRET, startIdentityProvider } from "../../support/identity-provider.ts";
+import type { IdentityProvider } from "../../support/identity-provider.ts";
+import { program } from "../../support/programs.ts";
+import { startProxy } from "../../support/proxy.ts";
+import type { RunningProxy } from "../../support/proxy.ts";
+import { Person } from "./person.ts";
+import type { Place } from "./person.ts";
+
+const OPENSSL = program("openssl").path;
+const PEOPLE = {
+  one: { email: "team@example.org", email_verified: true },
+  two: { email: "stranger@elsewhere.com", email_verified: true },
+};
+
+describe.skipIf(OPENSSL === undefined)("the start page, logged in through an identity provider (needs openssl)", () => {
+  const directory = mkdtempSync(join(tmpdir(), "provider-"));
+  const users = join(directory, "users.json");
+  let certificate: Certificate;
+  let provider: IdentityProvider;
+  let proxy: RunningProxy;
+  let base: string;
+
+  beforeAll(async () => {
+    certificate = await makeCertificate(OPENSSL ?? "", directory);
+    provider = await startIdentityProvider({ certificate, people: PEOPLE });
+    writeFileSync(users, JSON.stringify({ "team@example.org": { allowed_tools: ["a:ec*"] } }));
+    proxy = await startProxy(
+      { a: tools(), b: tools() },
+      {
+        env: { NODE_EXTRA_CA_CERTS: certificate.file },
+        mcpProxy: {
+          usersFile: users,
+          identityProvider: { issuer: provider.issuer, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET },
+          options: { oauth2: { persistenceDir: "state" } },
+        },
+      },
+    );
+    base = `http://localhost:${proxy.port}`;
+    provider.redirectUris.push(`${base}/auth/callback`);
+    await proxy.logged((line) => String(line["msg"]).includes("<a> Adding tool echo"));
+  });
+  afterAll(async () => {
+    await proxy[Symbol.asyncDispose]();
+    await provider[Symbol.asyncDispose]();
+    rmSync(directory, { recursive: true });
+  });
+
+  const arrive = async (person: Person, account: string): Promise<Place> => {
+    const form = await person.open(`${base}/login`);
+    expect(form.html).toContain("Continue with");
+    expect(form.html).not.toContain(`type="password"`);
+    // Chromium would hold it against the redirect to the provider.
+    expect(form.headers.get("content-security-policy")).not.toContain("form-action");
+    const there = await person.submit(form, { action: "provider" });
+    return there.html.includes("Log in at the provider") ? await person.submit(there, { login: account }) : there;
+  };
+
+  test("shows a user what the patterns allow, and nothing else", async () => {
+    const page = await arrive(new Person(certificate.cert), "one");
+    expect([page.url.href, page.status]).toEqual([`${base}/`, 200]);
+    expect(page.html).toContain("team@example.org");
+    expect(page.html).toContain("/a/mcp");
+    expect(page.html).toContain("echo");
+    expect(page.html).not.toContain("/b/mcp");
+    expect(page.html).not.toContain("<bdi>hang</bdi>");
+  });
+
+  test("keeps out who is no user", async () => {
+    const person = new Person(certificate.cert);
+    const page = await arrive(person, "two");
+    expect(page.status).toBe(403);
+    expect((await person.open(`${base}/`)).html).not.toContain("Log out");
+  });
+
+  test("a callback of somebody else's login opens nothing", async () => {
+    const one = new Person(certificate.cert);
+    await arrive(one, "one");
+    const callback = one.way.find((address) => address.includes("/auth/callback")) ?? "";
+    const other = new Person(certificate.cert);
+    expect((await other.open(callback)).status).toBe(400);
+    expect((await other.open(`${base}/`)).html).not.toContain("Log out");
+  });
+});
