@@ -11,6 +11,8 @@ export interface TableSpace {
 }
 
 const MAX_NAME = 24;
+/** Lines for servers, before URLs get any. */
+const MIN_SERVER_ROWS = 3;
 const STATES: readonly ViewState[] = ["failed", "login needed", "starting", "stopped", "ready"];
 const COLOURS = {
   ready: "green",
@@ -40,8 +42,11 @@ export function renderTable(
   const short = servers.flatMap((server) => serverLines(server, nameWidth(servers), space, false));
   if (short.length + urlRows <= space.rows) return [...short, ...urlLines];
   const few = fewUrls(urls);
+  const rowsBelow = (): number => few.reduce((rows, line) => rows + rowsOf(line, columns), few.length === 0 ? 0 : 1);
+  // In a low terminal the servers come first.
+  while (few.length > 0 && rowsBelow() > space.rows - MIN_SERVER_ROWS) few.pop();
   const tail = few.length === 0 ? [] : ["", ...few];
-  const tailRows = tail.reduce((rows, line) => rows + rowsOf(line, columns), 0);
+  const tailRows = rowsBelow();
   return [...bounded(servers, space, Math.max(2, space.rows - tailRows)), ...tail];
 }
 

@@ -70,12 +70,18 @@ export class ModernEndpoint {
       return refuse(asked, ErrorCode.invalidParams, `unknown log level: ${envelope.logLevel.slice(0, 50)}`, 400);
     }
     const watched = this.#deps.oversight?.admit(message, caller, reply);
-    if (watched === "refused") return;
+    const { switchboard } = this.#deps;
+    if (watched === "refused") {
+      switchboard.meter.limited++;
+      return;
+    }
     asked.watched = watched;
     const rights = this.#deps.rights(caller);
     const answer = rights?.whole === false ? answerNarrowed(message, rights, true) : undefined;
-    if (answer !== undefined) return reply.finish(answer.text, answer.status);
-    const { switchboard } = this.#deps;
+    if (answer !== undefined) {
+      if (answer.denied) switchboard.meter.denied++;
+      return reply.finish(answer.text, answer.status);
+    }
     const known = switchboard.upstream.introduction;
     // The first call may come before the server has said what it is.
     if (known !== undefined && message.method !== "server/discover" && message.method !== "tools/call") {
@@ -156,6 +162,7 @@ export class ModernEndpoint {
     const allowed = this.#deps.allows(message, caller);
     const decide = (yes: boolean): void => {
       if (yes) return this.#continue(asked, legacy);
+      this.#deps.switchboard.meter.denied++;
       asked.watched?.ended("denied");
       refuse(
         asked,

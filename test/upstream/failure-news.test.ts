@@ -33,7 +33,7 @@ test("a server that fails again and again says so in /status, and once in the lo
     broken: { command: "sh", args: ["-c", "echo its last words >&2; exit 3"] },
   });
   await proxy.logged((line) => line["code"] === "upstream.exited");
-  for (let restarts = 0; restarts < 3; ) {
+  for (let restarts = 0; restarts < 3;) {
     const { servers } = (await (await fetch(`${proxy.url}/status`)).json()) as {
       servers: { broken: { restarts: number } };
     };
