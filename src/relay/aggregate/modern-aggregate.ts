@@ -1,4 +1,3 @@
-import { missingPrompt, missingReference, missingResource, missingTool } from "../../policy/missing.ts";
 import type { Principal } from "../../policy/principal.ts";
 import type { Missing } from "../../policy/missing.ts";
 import { readListenFilter } from "../../protocol/eras/listen.ts";
@@ -19,6 +18,7 @@ import { JointListening } from "./joint-listening.ts";
 import type { Lists } from "./lists.ts";
 import { Answer } from "./member.ts";
 import type { Asking, Member } from "./member.ts";
+import { missingOf } from "./missing-of.ts";
 import { Renamed } from "./renamed.ts";
 import type { Roster } from "./roster.ts";
 import type { Route, Routes } from "./routes.ts";
@@ -60,20 +60,15 @@ export class ModernAggregate implements ModernSide {
       case "subscriptions/listen":
         return this.#listen(asked);
       case "tools/call":
-        return this.#tool(asked);
-      case "prompts/get": {
-        const route = this.#deps.routes.prompt(message, caller.principal);
-        return route === undefined
-          ? refuse(asked, missingPrompt(message.stringParam("name") ?? ""))
-          : send(asked, route);
-      }
+      case "prompts/get":
       case "resources/read":
-        return this.#resource(asked);
-      case "completion/complete": {
-        const route = this.#deps.routes.completion(message, caller.principal);
-        const missing = missingReference();
-        return route === undefined ? refuse(asked, missing) : send(asked, route);
-      }
+      case "completion/complete":
+        if (this.#routed(asked)) return;
+        // What is not known yet can be what was asked for.
+        if (!this.#deps.lists.waits(asking)) return refuse(asked, missingOf(asked.message, true));
+        return void this.#deps.lists.learn(asking).then(() => {
+          if (!this.#routed(asked)) refuse(asked, missingOf(asked.message, true));
+        });
       default:
         return this.#other(asked, method);
     }
@@ -145,20 +140,27 @@ export class ModernAggregate implements ModernSide {
     asked.onLeave(() => listening.close());
   }
 
-  #tool(asked: ModernRequest): void {
-    const { message, caller } = asked;
-    const spelled = message.stringParam("name") ?? "";
-    const route = this.#deps.routes.tool(message, caller.principal);
-    if (route === undefined) refuse(asked, missingTool(spelled));
-    else send({ ...asked, spelled }, route);
-  }
-
-  #resource(asked: ModernRequest): void {
+  /** Hands a request to the server that it is for. @returns false when it is nobody's */
+  #routed(asked: ModernRequest): boolean {
     const { message, caller, reply } = asked;
-    const text = message.stringParam("uri") ?? "";
-    const route = this.#deps.routes.resource(message, caller.principal);
-    if (route === undefined) return refuse(asked, missingResource(text, true));
-    send(route.uri === text ? asked : { ...asked, reply: new Renamed(reply, route.uri, text) }, route);
+    const { routes } = this.#deps;
+    const { principal } = caller;
+    if (message.method === "resources/read") {
+      const text = message.stringParam("uri") ?? "";
+      const route = routes.resource(message, principal);
+      if (route === undefined) return false;
+      send(route.uri === text ? asked : { ...asked, reply: new Renamed(reply, route.uri, text) }, route);
+      return true;
+    }
+    const route =
+      message.method === "tools/call"
+        ? routes.tool(message, principal)
+        : message.method === "prompts/get"
+          ? routes.prompt(message, principal)
+          : routes.completion(message, principal);
+    if (route === undefined) return false;
+    send(message.method === "tools/call" ? { ...asked, spelled: message.stringParam("name") ?? "" } : asked, route);
+    return true;
   }
 
   /** Only one server can be meant where there is one; tasks are looked for at all that could have made them. */
@@ -166,10 +168,10 @@ export class ModernAggregate implements ModernSide {
     const members = this.#deps.roster().of(asked.caller.principal);
     const [only, another] = members;
     if (only !== undefined && another === undefined) return send(asked, { member: only, message: asked.message });
-    const missing = { code: ErrorCode.methodNotFound, text: `Method not found: ${method}` };
-    if (GONE.has(method) || !method.startsWith("tasks/")) return refuse(asked, missing, 404);
+    const unknown = { code: ErrorCode.methodNotFound, text: `Method not found: ${method}` };
+    if (GONE.has(method) || !method.startsWith("tasks/")) return refuse(asked, unknown, 404);
     void this.#firstThatKnows(members, asked).then((text) =>
-      text === undefined ? refuse(asked, missing, 404) : asked.reply.finish(text),
+      text === undefined ? refuse(asked, unknown, 404) : asked.reply.finish(text),
     );
   }
 
