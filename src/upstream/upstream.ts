@@ -294,6 +294,11 @@ export class Upstream {
     return await this.#listings.list(await this.acquire(this.#shared), kind);
   }
 
+  /** Whether all is known that the server lists. */
+  get listed(): boolean {
+    return this.catalogue !== undefined && !this.#listings.reading;
+  }
+
   /** Resolves when no list is being read. */
   async settled(): Promise<void> {
     for (const kind of LIST_KINDS) await this.#listings.settled(kind);

@@ -6,7 +6,7 @@ import { toolMistake } from "../../protocol/tool-schema.ts";
 import { LISTS, elementsOf, nameOf } from "../../upstream/catalogue.ts";
 import type { List, ListKind } from "../../upstream/catalogue.ts";
 import type { Session } from "../session.ts";
-import { ask, catalogueOf } from "./member.ts";
+import { ask } from "./member.ts";
 import type { Asking, Member } from "./member.ts";
 import type { Patience } from "./patience.ts";
 import type { Roster } from "./roster.ts";
@@ -198,7 +198,7 @@ export class Lists {
 }
 
 function unread(member: Member): boolean {
-  return catalogueOf(member) === undefined;
+  return !member.endpoint.switchboard.upstream.listed;
 }
 
 function withNames(elements: readonly string[], kind: ListKind): (readonly [string, string])[] {

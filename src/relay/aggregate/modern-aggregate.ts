@@ -1,9 +1,11 @@
 import type { Principal } from "../../policy/principal.ts";
 import type { Missing } from "../../policy/missing.ts";
+import { codeOf, statusOf } from "../../protocol/eras/errors.ts";
 import { readListenFilter } from "../../protocol/eras/listen.ts";
 import { GONE, MODERN_VERSIONS, Meta } from "../../protocol/eras/names.ts";
 import { getKey } from "../../protocol/eras/object-text.ts";
-import { withoutTasks } from "../../protocol/eras/results.ts";
+import { NOT_KEPT, withoutTasks } from "../../protocol/eras/results.ts";
+import type { Caching } from "../../protocol/eras/results.ts";
 import { ErrorCode, errorText, resultText } from "../../protocol/errors.ts";
 import { levelRank } from "../../protocol/log-levels.ts";
 import type { Clock } from "../../telemetry/clock.ts";
@@ -58,7 +60,7 @@ export class ModernAggregate implements ModernSide {
       case "server/discover":
         return void this.#discover(asked, asking);
       case "subscriptions/listen":
-        return this.#listen(asked);
+        return this.#listen(asked, asking);
       case "tools/call":
       case "prompts/get":
       case "resources/read":
@@ -106,38 +108,43 @@ export class ModernAggregate implements ModernSide {
       return refuse(asked, { code: ErrorCode.invalidParams, text: "Invalid cursor" });
     }
     const elements = await this.#deps.lists.read(kind, asking);
-    const result = `{"${kind}":[${elements.join(",")}],${this.#tail()}}`;
+    const result = `{"${kind}":[${elements.join(",")}],${this.#tail(NOT_KEPT)}}`;
     asked.reply.finish(resultText(asked.message.id ?? "null", result));
   }
 
   async #discover(asked: ModernRequest, asking: Asking): Promise<void> {
-    const { capabilities, instructions } = await this.#deps.introductions.join(asking);
+    const { capabilities, instructions, caching } = await this.#deps.introductions.join(asking);
     const said = instructions === undefined ? "" : `"instructions":${JSON.stringify(instructions)},`;
     const own = withoutTasks(JSON.stringify(capabilities));
     const versions = JSON.stringify(MODERN_VERSIONS);
-    const result = `{"supportedVersions":${versions},"capabilities":${own},${said}${this.#tail()}}`;
+    const result = `{"supportedVersions":${versions},"capabilities":${own},${said}${this.#tail(caching)}}`;
     asked.reply.finish(resultText(asked.message.id ?? "null", result));
   }
 
-  /** What servers say of how long an answer holds is of their own answers: one of them may change any time. */
-  #tail(): string {
+  /** Lists are not kept: a server that is late is in the next one, and which servers they are of differs per caller. */
+  #tail({ ttlMs, cacheScope }: Caching): string {
     const meta = { [Meta.serverInfo]: this.#deps.introductions.identity };
-    return `"resultType":"complete","ttlMs":0,"cacheScope":"private","_meta":${JSON.stringify(meta)}`;
+    return `"resultType":"complete","ttlMs":${ttlMs},"cacheScope":"${cacheScope}","_meta":${JSON.stringify(meta)}`;
   }
 
-  #listen(asked: ModernRequest): void {
+  #listen(asked: ModernRequest, asking: Asking): void {
     const { message, caller, reply } = asked;
     const filter = readListenFilter(message);
     if (typeof filter === "string") return refuse(asked, { code: ErrorCode.invalidParams, text: filter });
-    const { clock, roster } = this.#deps;
+    const { clock, roster, lists } = this.#deps;
     const listening = new JointListening(message, filter, caller, reply, {
       clock,
       roster,
       over: () => this.#listening.delete(listening),
     });
-    this.#listening.add(listening);
-    listening.start();
-    asked.onLeave(() => listening.close());
+    const begin = (): void => {
+      this.#listening.add(listening);
+      listening.start();
+      asked.onLeave(() => listening.close());
+    };
+    // Whose a resource is can only be said of lists that are known.
+    if ((filter.resourceSubscriptions?.length ?? 0) === 0 || !lists.waits(asking)) begin();
+    else void lists.learn(asking).then(begin);
   }
 
   /** Hands a request to the server that it is for. @returns false when it is nobody's */
@@ -171,7 +178,7 @@ export class ModernAggregate implements ModernSide {
     const unknown = { code: ErrorCode.methodNotFound, text: `Method not found: ${method}` };
     if (GONE.has(method) || !method.startsWith("tasks/")) return refuse(asked, unknown, 404);
     void this.#firstThatKnows(members, asked).then((text) =>
-      text === undefined ? refuse(asked, unknown, 404) : asked.reply.finish(text),
+      text === undefined ? refuse(asked, unknown, 404) : asked.reply.finish(text, statusIn(text, method)),
     );
   }
 
@@ -191,6 +198,12 @@ export class ModernAggregate implements ModernSide {
 
 function send(asked: ModernRequest, { member, message }: Route): void {
   member.endpoint.modern.request({ ...asked, message });
+}
+
+/** What HTTP says with an answer. */
+function statusIn(text: string, method: string): number {
+  const error = getKey(text, "error");
+  return error === undefined ? 200 : statusOf(codeOf(error), method, {});
 }
 
 function refuse({ message, reply }: ModernRequest, { code, text }: Missing, status = 200): void {
