@@ -157,7 +157,7 @@ export class Daemon {
    * @throws Error when there is no server
    */
   async startStdio(write: (line: string) => void): Promise<Stdio> {
-    this.#rooms = this.#makeRooms(this.#config, undefined);
+    this.#rooms = this.#makeRooms(this.#config, undefined, this.#config.servers.size > 1);
     this.#joint = this.#makeJoint(this.#config, this.#rooms, undefined, true);
     const [only, another] = this.#rooms.values();
     const room = another === undefined ? only : this.#joint.get(EVERYTHING_ENDPOINT);
@@ -319,7 +319,7 @@ export class Daemon {
     );
   }
 
-  #makeRooms(config: Config, login: AuthorizationServer | undefined): Map<string, Room> {
+  #makeRooms(config: Config, login: AuthorizationServer | undefined, own = false): Map<string, Room> {
     const { clock, random, log } = this.#deps;
     const running = this.#listener !== undefined;
     // What a reload brings must not end what runs.
@@ -335,6 +335,7 @@ export class Daemon {
       clock,
       random,
       log,
+      own,
       onPanic,
       meters: this.#meters,
       watchdog: this.#watchdog,
