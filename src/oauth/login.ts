@@ -95,7 +95,9 @@ export class Login {
       if (site !== null && site !== "same-origin" && site !== "none")
         throw new Unanswerable("This form came from another web site.", "person");
       const params = await readForm(request);
-      const sealed = params.broken("transaction") ? undefined : params.get("transaction");
+      // It carries the whole request, so it may be longer than any parameter of that.
+      const [first, ...more] = params.all("transaction");
+      const sealed = more.length === 0 ? first : undefined;
       const login = this.#deps.transactions.open(sealed, this.#deps.cookie.read(request.headers.get("cookie")));
       if (login === undefined)
         throw new Unanswerable("This login page is too old, or was opened in another browser.", "person");
@@ -128,7 +130,7 @@ export class Login {
     const run = async (): Promise<Response> => {
       if (provider === undefined) throw new Unanswerable("No login leads here.", "owner", undefined, { status: 404 });
       const cookies = request.headers.get("cookie");
-      const pending = provider.open(new Params(searchParams), cookie.read(cookies), cookies);
+      const pending = await provider.open(new Params(searchParams), cookie.read(cookies), cookies);
       if (pending.request.clientId === START_PAGE) {
         const { user } = await provider.finish(search, pending);
         const home = redirectTo(pending.request.redirectUri);
