@@ -99,12 +99,17 @@ export class ProviderLogin {
   /** What the person may read of a failure; the log has the reason. */
   #translated(error: unknown, request: LoginRequest): Error {
     const { label, log } = { label: this.label, log: this.#deps.log };
-    if (error instanceof ProviderRefusal && error.code === "access_denied")
+    if (error instanceof ProviderRefusal && error.code === "access_denied") {
+      log.warn(
+        { provider: label },
+        "the identity provider refused a login: access_denied (or the person cancelled it)",
+      );
       return new Answerable(
-        new OAuthError("access_denied", "the login at the identity provider was cancelled"),
+        new OAuthError("access_denied", "the login at the identity provider was refused or cancelled"),
         request.redirectUri,
         request.state,
       );
+    }
     const reason = error instanceof Error ? error.message : String(error);
     log.error({ provider: label, reason }, "a login through the identity provider failed");
     if (error instanceof ProviderTrouble && error.down)
