@@ -23,6 +23,10 @@ import type { UpstreamStatus } from "./upstream/upstream.ts";
 
 /** What is left of the time to drain for ending children and closing sockets. */
 const STOPPING_MS = 2_000;
+/** Children get so long to end, however short the time to drain is. */
+const MIN_STOPPING_MS = 4_500;
+/** Whatever is left so long before the end is killed: an operator's patience is not the servers' to use up. */
+const KILLING_MS = 700;
 
 /** Everything that runs for one configuration, and for the ones that follow it. */
 export class Daemon {
@@ -110,7 +114,12 @@ export class Daemon {
     const before = this.#house;
     const moved = !isDeepStrictEqual([config.listen, config.tls], [before.config.listen, before.config.tls]);
     const login = await this.#logins.open(config, this.#urlsOf(config));
-    const listener = moved ? await this.#listen(config) : this.#listener;
+    const listener = moved
+      ? await this.#listen(config).catch(async (error: unknown) => {
+          await this.#logins.giveUp(login);
+          throw error;
+        })
+      : this.#listener;
     if (this.#draining) {
       await this.#logins.giveUp(login);
       return moved ? await listener?.close() : undefined;
@@ -144,11 +153,15 @@ export class Daemon {
     for (const { endpoint } of this.#house.joint.values()) endpoint.finishListening();
     for (const board of boards) board.finishListening();
     // Each by itself: a server whose calls are done need not wait for another one's.
-    const patience = Math.max(0, this.#house.config.drainMs - STOPPING_MS);
-    await Promise.all([
+    const { drainMs } = this.#house.config;
+    const patience = Math.max(0, drainMs - STOPPING_MS);
+    const ending = Promise.all([
       ...boards.map((board) => this.#departures.within(board.quiet(), patience).then(() => board.stop())),
       this.#departures.done(),
     ]);
+    await this.#departures.within(ending, Math.max(drainMs, MIN_STOPPING_MS) - KILLING_MS);
+    const killed = this.#base.watchdog.killAll();
+    if (killed > 0) this.#base.log.warn({ killed }, "servers that did not end in time were killed");
     this.#stopUpkeep?.();
     this.#base.sessions.close();
     this.#base.heartbeat.stop();

@@ -44,13 +44,14 @@ export class AccessWatch {
     for (const { endpoint } of joint.values()) endpoint.accessChanged((principal) => !which(principal));
   }
 
-  /** Patterns of users and keys may be others than before. */
+  /** Patterns of users, keys and groups may be others than before. */
   expectPatterns(): void {
-    this.#idlePatterns.expect(this.#base.directory.patterns);
+    const ofGroups = [...this.#house().config.groups.values()].flatMap(({ tools = [] }) => tools);
+    this.#idlePatterns.expect([...this.#base.directory.patterns, ...ofGroups]);
     this.lookAtPatterns();
   }
 
-  /** Says which patterns of users and keys fit nothing, as far as the servers have said what they have. */
+  /** Says which patterns of users, keys and groups fit nothing, as far as the servers have said what they have. */
   lookAtPatterns(): void {
     const servers = [...this.#house().rooms].map(([name, { endpoint }]) => {
       return { name, tools: endpoint.switchboard.upstream.catalogue?.tools };

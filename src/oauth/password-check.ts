@@ -66,7 +66,7 @@ export class PasswordCheck {
       return { right: false, username, status: 401, message: "User name or password is wrong." };
     }
     attempt.succeeded();
-    return { right: true, username };
+    return { right: true, username: this.#users.nameOf(username) };
   }
 }
 

@@ -33,7 +33,7 @@ export function answerNarrowed(
   message: Message,
   rights: ServerRights,
   modern: boolean,
-): { readonly text: string; readonly status: number } | undefined {
+): { readonly text: string; readonly status: number; readonly denied: boolean } | undefined {
   const { method = "" } = message;
   if (ANYBODYS.has(method)) return undefined;
   const id = message.id ?? "null";
@@ -41,17 +41,19 @@ export function answerNarrowed(
   if (list !== undefined) {
     if (rights.any && (list === "tools" || list === "tasks")) return undefined;
     const empty = `{"${list}":[]}`;
-    return { text: resultText(id, modern ? toModernResult(method, empty, undefined) : empty), status: 200 };
+    const text = resultText(id, modern ? toModernResult(method, empty, undefined) : empty);
+    return { text, status: 200, denied: false };
   }
-  const refuse = ({ code, text }: Missing, status = 200): { text: string; status: number } => ({
+  const refuse = ({ code, text }: Missing, status = 200): { text: string; status: number; denied: boolean } => ({
     text: errorText(id, code, text),
     status,
+    denied: true,
   });
   const unknown = (): Missing => ({ code: ErrorCode.methodNotFound, text: `Method not found: ${method}` });
   switch (method) {
     case "logging/setLevel":
     case "resources/unsubscribe":
-      return modern ? refuse(unknown(), 404) : { text: resultText(id, "{}"), status: 200 };
+      return modern ? refuse(unknown(), 404) : { text: resultText(id, "{}"), status: 200, denied: false };
     case "prompts/get":
       return refuse(missingPrompt(message.stringParam("name") ?? ""));
     case "resources/read":

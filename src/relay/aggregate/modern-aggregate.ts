@@ -11,13 +11,13 @@ import type { Clock } from "../../telemetry/clock.ts";
 import type { Message } from "../../protocol/message.ts";
 import { LISTS, LIST_KINDS } from "../../upstream/catalogue.ts";
 import type { ListKind } from "../../upstream/catalogue.ts";
-import type { Caller } from "../ends.ts";
+import type { Caller, Reply } from "../ends.ts";
 import type { ModernRequest } from "../modern-endpoint.ts";
 import type { ModernSide } from "../served.ts";
 import type { Introductions } from "./introductions.ts";
 import { JointListening } from "./joint-listening.ts";
 import type { Lists } from "./lists.ts";
-import { Answer } from "./member.ts";
+import { Answer, partOf } from "./member.ts";
 import type { Asking, Member } from "./member.ts";
 import { Renamed } from "./renamed.ts";
 import type { Roster } from "./roster.ts";
@@ -31,6 +31,8 @@ export interface ModernAggregateDeps {
   readonly lists: Lists;
   readonly routes: Routes;
   readonly introductions: Introductions;
+  /** Counts what no single server is asked for. @returns whether it may go on; else it was answered */
+  counts(message: Message, caller: Caller, reply: Reply): boolean;
 }
 
 /** The stateless side of a URL that serves several servers. */
@@ -53,26 +55,25 @@ export class ModernAggregate implements ModernSide {
     const modern = { envelope, meta: meta === undefined ? "{}" : message.slice(meta) };
     const asking: Asking = { caller, session: undefined, modern };
     const kind = METHODS.get(method);
-    if (kind !== undefined) return void this.#list(kind, asked, asking);
+    if (kind !== undefined) return this.#counts(asked) ? void this.#list(kind, asked, asking) : undefined;
     switch (method) {
       case "server/discover":
         return void this.#discover(asked, asking);
       case "subscriptions/listen":
-        return this.#listen(asked);
+        return this.#counts(asked) ? this.#listen(asked) : undefined;
       case "tools/call":
         return this.#tool(asked);
       case "prompts/get": {
         const route = this.#deps.routes.prompt(message, caller.principal);
-        return route === undefined
-          ? refuse(asked, missingPrompt(message.stringParam("name") ?? ""))
-          : send(asked, route);
+        const missing = missingPrompt(message.stringParam("name") ?? "");
+        return route === undefined ? this.#refuse(asked, missing) : send(asked, route);
       }
       case "resources/read":
         return this.#resource(asked);
       case "completion/complete": {
         const route = this.#deps.routes.completion(message, caller.principal);
         const missing = missingReference();
-        return route === undefined ? refuse(asked, missing) : send(asked, route);
+        return route === undefined ? this.#refuse(asked, missing) : send(asked, route);
       }
       default:
         return this.#other(asked, method);
@@ -149,7 +150,7 @@ export class ModernAggregate implements ModernSide {
     const { message, caller } = asked;
     const spelled = message.stringParam("name") ?? "";
     const route = this.#deps.routes.tool(message, caller.principal);
-    if (route === undefined) refuse(asked, missingTool(spelled));
+    if (route === undefined) this.#refuse(asked, missingTool(spelled));
     else send({ ...asked, spelled }, route);
   }
 
@@ -157,7 +158,7 @@ export class ModernAggregate implements ModernSide {
     const { message, caller, reply } = asked;
     const text = message.stringParam("uri") ?? "";
     const route = this.#deps.routes.resource(message, caller.principal);
-    if (route === undefined) return refuse(asked, missingResource(text, true));
+    if (route === undefined) return this.#refuse(asked, missingResource(text, true));
     send(route.uri === text ? asked : { ...asked, reply: new Renamed(reply, route.uri, text) }, route);
   }
 
@@ -167,10 +168,19 @@ export class ModernAggregate implements ModernSide {
     const [only, another] = members;
     if (only !== undefined && another === undefined) return send(asked, { member: only, message: asked.message });
     const missing = { code: ErrorCode.methodNotFound, text: `Method not found: ${method}` };
-    if (GONE.has(method) || !method.startsWith("tasks/")) return refuse(asked, missing, 404);
+    if (GONE.has(method) || !method.startsWith("tasks/")) return this.#refuse(asked, missing, 404);
+    if (!this.#counts(asked)) return;
     void this.#firstThatKnows(members, asked).then((text) =>
       text === undefined ? refuse(asked, missing, 404) : asked.reply.finish(text),
     );
+  }
+
+  #counts({ message, caller, reply }: ModernRequest): boolean {
+    return this.#deps.counts(message, caller, reply);
+  }
+
+  #refuse(asked: ModernRequest, missing: Missing, status = 200): void {
+    if (this.#counts(asked)) refuse(asked, missing, status);
   }
 
   async #firstThatKnows(members: readonly Member[], asked: ModernRequest): Promise<string | undefined> {
@@ -178,7 +188,8 @@ export class ModernAggregate implements ModernSide {
     for (const member of members) {
       if (member.endpoint.switchboard.upstream.introduction?.era !== "modern") continue;
       const reply = new Answer();
-      member.endpoint.modern.request({ ...asked, reply, onLeave: () => undefined });
+      const caller = partOf(asked.caller);
+      member.endpoint.modern.request({ ...asked, caller, reply, onLeave: () => undefined });
       const text = await reply.text;
       if (text !== undefined && getKey(text, "result") !== undefined) return text;
       refused ??= text;
