@@ -75,7 +75,7 @@ schema: node_modules/.installed # after a change of src/config/schema*.ts
 	$(BUN) scripts/config-schema.ts
 	$(BUN) scripts/manual.ts
 
-manual: node_modules/.installed # the parts of README.md and docs/ that are made of the program itself
+manual: node_modules/.installed # the pages of docs/ that are made of the program itself
 	$(BUN) scripts/manual.ts
 
 .PHONY: run build dist test lint fmt bench bench-logins bench-growth conformance soak rules check install lock schema manual

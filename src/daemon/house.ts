@@ -46,7 +46,9 @@ export function buildHouse(base: Base, config: Config, before: House, deps: Hous
         ? log.error({ server }, `${reason} (panicIfInvalid counts at the start only)`)
         : base.onPanic(server, reason),
   };
-  const rooms = makeRooms(config, before.rooms, before.config, common);
+  // One server alone is listed by its own URL; only of several something has to be known together.
+  const together = own && config.servers.size > 1;
+  const rooms = makeRooms(config, before.rooms, before.config, { ...common, own: together });
   const sessionsOf = (endpoint: string): ReturnType<typeof sessions.of> => sessions.of(endpoint);
   return { config, rooms, joint: makeJointRooms(config, rooms, before.joint, { ...common, own, sessionsOf }) };
 }

@@ -142,7 +142,7 @@ export class AuthorizationServer {
         provider &&
         new ProviderLogin({
           client: provider.client,
-          pending: new PendingLogins(new Sealer("provider login", keys), clock, urls.secure),
+          pending: new PendingLogins(new Sealer("provider login", keys), state.store, clock, urls.secure),
           members: accounts,
           callback: () => urls.providerCallback,
           log,

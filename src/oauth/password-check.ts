@@ -66,6 +66,7 @@ export class PasswordCheck {
       return { right: false, username, status: 401, message: "User name or password is wrong." };
     }
     attempt.succeeded();
+    this.#meter.logins.ok++;
     return { right: true, username: this.#users.nameOf(username) };
   }
 }
