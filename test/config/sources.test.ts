@@ -120,7 +120,7 @@ describe("a URL", () => {
       using dir = directory({});
       const { cert, key } = await makeCertificate(openssl, dir.path);
       const tls = { cert, key };
-      await using https = Bun.serve({ port: 0, hostname: "127.0.0.1", tls, fetch: () => Response.json(BARE) });
+      using https = Bun.serve({ port: 0, hostname: "127.0.0.1", tls, fetch: () => Response.json(BARE) });
       const location = `https://127.0.0.1:${https.port}/c.json`;
       const refused = await load({ kind: "location", location });
       expect(refused.problems[0]).toMatchObject({
