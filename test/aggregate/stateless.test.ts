@@ -159,7 +159,7 @@ describe("a stateless client at the URL of several servers", () => {
     const stream = client.request("subscriptions/listen", filter, {}, '"mine"');
     const asked = await young.request(
       "subscriptions/listen",
-      ({ message }) => "resourceSubscriptions" in ((message.params?.["notifications"] ?? {}) as object),
+      ({ message }) => "resourceSubscriptions" in (message.params?.["notifications"] ?? {}),
     );
     expect(asked.message.params?.["notifications"]).toMatchObject({ resourceSubscriptions: ["young://thing"] });
     const agree = (call: typeof asked): void =>
@@ -187,7 +187,7 @@ describe("a stateless client at the URL of several servers", () => {
     asked.result(`{"resultType":"complete","_meta":{"${K}subscriptionId":${asked.id}}}`);
     const again = await young.request(
       "subscriptions/listen",
-      ({ message }) => "resourceSubscriptions" in ((message.params?.["notifications"] ?? {}) as object),
+      ({ message }) => "resourceSubscriptions" in (message.params?.["notifications"] ?? {}),
     );
     agree(again);
     await stream.first((message) => stream.said.findIndex((each) => each.message === message) >= soFar);
