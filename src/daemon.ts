@@ -354,6 +354,7 @@ export class Daemon {
       const old = before.get(name);
       if (old === undefined) continue;
       this.#sessions.drop(name, (session) => !gate.knows(session.principal));
+      endpoint.accessChanged((principal) => gate.knows(principal));
       endpoint.replace(plan, looksDifferent(plan, old.plan));
     }
     for (const [name, { endpoint }] of before) {
@@ -377,6 +378,7 @@ export class Daemon {
     if (before === undefined) return switchboard.upstream.start();
     // Who is not let in any more hears nothing any more either, on whatever streams he has.
     this.#sessions.drop(name, (session) => !gate.knows(session.principal));
+    endpoint.modern.succeed(before.endpoint.modern, (principal) => gate.knows(principal));
     if (before.endpoint.switchboard !== switchboard) {
       switchboard.upstream.start();
       void switchboard.comesUp().then((up) => {
