@@ -3,7 +3,8 @@
  * a measurement measures: whatever one chunk of input asks for is answered by one write.
  *
  * Tools: `echo` (its text again), `big` (1 MB of text), `progress` (100 notifications, then the result),
- * `touch` (says that the list of tools changed).
+ * `touch` (says that the list of tools changed), `sized` (as much text as its argument says, in bytes). BENCH_TOOLS adds
+ * tools with a description and a schema as real ones have, up to that number.
  */
 
 interface Incoming {
@@ -19,10 +20,34 @@ interface Incoming {
 
 const PROGRESS_STEPS = 100;
 
-const tools = ["echo", "big", "progress", "touch"].map((name) => ({ name, inputSchema: { type: "object" } }));
+const property = { type: "string", description: "What a model reads to know what stands here, in one sentence." };
+const tools: object[] = ["echo", "big", "progress", "touch", "sized"].map((name) => ({
+  name,
+  inputSchema: { type: "object" },
+}));
+for (let n = tools.length; n < Number(process.env["BENCH_TOOLS"] ?? 0); n++) {
+  tools.push({
+    name: `tool_${n}`,
+    description: "Does one thing to one object and says what has become of it. ".repeat(4),
+    inputSchema: {
+      type: "object",
+      properties: { path: property, mode: property, query: property },
+      required: ["path"],
+    },
+  });
+}
 
 // Plain text with an escape at each line's end: the cheapest 1 MB for a relay that parses, so the hardest to beat.
 const bigLine = "The quick brown fox jumps over the lazy dog, 0123456789.\\n";
+/** Made once for each size: repeating costs more than relaying. */
+const sized = new Map<number, string>();
+
+function sizedText(bytes: number): string {
+  let made = sized.get(bytes);
+  if (made === undefined) sized.set(bytes, (made = bigLine.repeat(Math.ceil(bytes / bigLine.length))));
+  return made;
+}
+
 const bigText = bigLine.repeat(Math.ceil((1 << 20) / bigLine.length));
 const bigResult = `"result":{"content":[{"type":"text","text":"${bigText}"}]}}\n`;
 
@@ -48,6 +73,10 @@ function callTool(id: number | string, params: NonNullable<Incoming["params"]>):
       return answer(id, text(params.arguments?.text ?? ""));
     case "big":
       return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},${bigResult}`;
+    case "sized": {
+      const content = `[{"type":"text","text":"${sizedText(Number(params.arguments?.text))}"}]`;
+      return `{"jsonrpc":"2.0","id":${JSON.stringify(id)},"result":{"content":${content}}}\n`;
+    }
     case "progress":
       return progress(id, params._meta?.progressToken);
     case "touch":

@@ -10,7 +10,10 @@ export interface Destination {
 export const TOKEN = "bench-token";
 export const PROTOCOL_VERSION = "2025-11-25";
 
-export type Tool = "echo" | "big" | "progress" | "touch";
+const SESSION_END_MS = 1_000;
+
+/** What is called; `list` asks for the tools instead. */
+export type Tool = "echo" | "big" | "progress" | "touch" | "sized" | "list";
 
 const INITIALIZE = JSON.stringify({
   jsonrpc: "2.0",
@@ -41,9 +44,18 @@ export function streamRequest(destination: Destination, sessionId: string): stri
   return `${fields("GET", destination, sessionId, "text/event-stream")}\r\n`;
 }
 
-export function callBody(tool: Tool, id: number): string {
+/** Ends a session, so that servers that keep a process for each do not fill the machine. */
+export async function closeSession(connection: HttpConnection, destination: Destination, id: string): Promise<void> {
+  if (id === "") return;
+  const request = `${fields("DELETE", destination, id, "application/json")}\r\n`;
+  // Servers that know no DELETE may answer anything, or nothing.
+  await Promise.race([connection.request(request).catch(() => undefined), Bun.sleep(SESSION_END_MS)]);
+}
+
+export function callBody(tool: Tool, id: number, text = "hello"): string {
+  if (tool === "list") return `{"jsonrpc":"2.0","id":${id},"method":"tools/list"}`;
   const meta = tool === "progress" ? `"_meta":{"progressToken":"p${id}"},` : "";
-  const params = `{${meta}"name":"${tool}","arguments":{"text":"hello"}}`;
+  const params = `{${meta}"name":"${tool}","arguments":{"text":"${text}"}}`;
   return `{"jsonrpc":"2.0","id":${id},"method":"tools/call","params":${params}}`;
 }
 
@@ -73,17 +85,17 @@ export async function openSession(connection: HttpConnection, destination: Desti
 }
 
 /** What is wrong with the answer to a call, or undefined: a fast wrong answer must not count as fast. */
-export function fault(answer: Answer, tool: Tool, id: number): string | undefined {
+export function fault(answer: Answer, tool: Tool, id: number, least = 1_000_000): string | undefined {
   const first = answer.pieces[0];
   if (answer.status !== 200 || first === undefined) {
     return `status ${answer.status}: ${bodyText(answer).slice(0, 300)}`;
   }
   const idText = `"id":${id}`;
-  if (tool === "big") {
+  if (tool === "big" || tool === "sized" || tool === "list") {
     // The id is looked for at both ends only: searching 1 MB would measure the search.
     const bytes = answer.pieces.reduce((sum, piece) => sum + piece.length, 0);
     const ends = first.toString("latin1", 0, 400) + (answer.pieces.at(-1)?.subarray(-400).toString("latin1") ?? "");
-    return bytes > 1_000_000 && ends.includes(idText) ? undefined : `${bytes} bytes: ${ends}`;
+    return bytes > least && ends.includes(idText) ? undefined : `${bytes} bytes: ${ends}`;
   }
   const text = answer.pieces.length === 1 ? first.toString("latin1") : Buffer.concat(answer.pieces).toString("latin1");
   if (!text.includes(idText)) return `another id: ${text.slice(0, 300)}`;

@@ -1,4 +1,5 @@
 import { Loader } from "./loader.ts";
+import { WARM_CALLS } from "./plan.ts";
 import { Processes } from "./processes.ts";
 import { median } from "./statistics.ts";
 import { startTarget, type Target, type TargetName } from "./targets.ts";
@@ -36,7 +37,7 @@ export async function cpuCheck(options: CpuCheckOptions): Promise<CpuCheck> {
     const targetOptions = { proxy, upstream: true };
     const echo = await startTarget(processes, "echo", targetOptions);
     const other = await startTarget(processes, target, targetOptions);
-    const per10k = async ({ destination, pid }: Target, warmSeconds: number): Promise<number> => {
+    const per10k = async ({ destination, pid }: Target, warmSeconds: number, warmCalls: number): Promise<number> => {
       const result = await loader.run({
         kind: "calls",
         destination,
@@ -44,6 +45,7 @@ export async function cpuCheck(options: CpuCheckOptions): Promise<CpuCheck> {
         tool: "echo",
         connections,
         warmSeconds,
+        warmCalls,
         seconds,
       });
       if (result.cpu === undefined) throw new Error("CPU time of a process needs /proc");
@@ -51,8 +53,8 @@ export async function cpuCheck(options: CpuCheckOptions): Promise<CpuCheck> {
     };
     const samples: { echo: number; measured: number }[] = [];
     for (let round = 0; round < rounds; round++) {
-      const warmSeconds = round === 0 ? 1 : 0.2;
-      samples.push({ echo: await per10k(echo, warmSeconds), measured: await per10k(other, warmSeconds) });
+      const warm: [number, number] = round === 0 ? [1, WARM_CALLS] : [0.2, 0];
+      samples.push({ echo: await per10k(echo, ...warm), measured: await per10k(other, ...warm) });
     }
     await Promise.all([echo.stop(), other.stop()]);
     return {

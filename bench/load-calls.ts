@@ -1,4 +1,4 @@
-import { callBody, type Destination, fault, openSession, postHead, type Tool } from "./client.ts";
+import { callBody, closeSession, type Destination, fault, openSession, postHead, type Tool } from "./client.ts";
 import { HttpConnection } from "./http-connection.ts";
 import { cpuSeconds } from "./proc.ts";
 import { percentile } from "./statistics.ts";
@@ -10,7 +10,11 @@ export interface CallsJob {
   pid: number;
   tool: Tool;
   connections: number;
+  /** For the tool `sized`: how long the text of the result is. */
+  bytes?: number;
   warmSeconds: number;
+  /** Calls before the measured window, at least: on a busy machine no time is long enough to have a program compiled. */
+  warmCalls?: number;
   seconds: number;
 }
 
@@ -36,11 +40,15 @@ export interface LatencyResult {
 // Seven digits always, so that every request has the same length.
 const FIRST_ID = 1_000_000;
 
-async function caller(destination: Destination, tool: Tool) {
+async function caller(destination: Destination, tool: Tool, text?: string) {
   const connection = await HttpConnection.open(destination.port);
-  const head = postHead(destination, await openSession(connection, destination));
-  const prefix = `${head}${callBody(tool, FIRST_ID).length}\r\n\r\n`;
-  return { connection, prefix };
+  const session = await openSession(connection, destination);
+  const prefix = `${postHead(destination, session)}${callBody(tool, FIRST_ID, text).length}\r\n\r\n`;
+  const leave = async (): Promise<void> => {
+    await closeSession(connection, destination, session);
+    connection.close();
+  };
+  return { connection, prefix, leave };
 }
 
 /**
@@ -49,7 +57,9 @@ async function caller(destination: Destination, tool: Tool) {
  * @throws Error at the first wrong answer: a number from a broken server says nothing.
  */
 export async function runCalls(job: CallsJob): Promise<CallsResult> {
-  const callers = await Promise.all(Array.from({ length: job.connections }, () => caller(job.destination, job.tool)));
+  const text = job.bytes === undefined ? undefined : String(job.bytes);
+  const open = () => caller(job.destination, job.tool, text);
+  const callers = await Promise.all(Array.from({ length: job.connections }, open));
   let calls = 0;
   let nextId = FIRST_ID;
   let running = true;
@@ -60,11 +70,11 @@ export async function runCalls(job: CallsJob): Promise<CallsResult> {
         const call = (): void => {
           if (!running) return resolve();
           id = nextId++;
-          connection.send(prefix + callBody(job.tool, id));
+          connection.send(prefix + callBody(job.tool, id, text));
         };
         connection.onFailure = reject;
         connection.onAnswer = (answer) => {
-          const wrong = fault(answer, job.tool, id);
+          const wrong = fault(answer, job.tool, id, leastBytes(job));
           if (wrong !== undefined) return reject(new Error(wrong));
           calls++;
           call();
@@ -74,7 +84,7 @@ export async function runCalls(job: CallsJob): Promise<CallsResult> {
   );
   const failed = Promise.all(ended);
   try {
-    await Promise.race([Bun.sleep(job.warmSeconds * 1000), failed]);
+    await Promise.race([warm(job, () => calls), failed]);
     const before = { calls, cpu: cpuSeconds(job.pid), at: performance.now() };
     await Promise.race([Bun.sleep(job.seconds * 1000), failed]);
     const after = { calls, cpu: cpuSeconds(job.pid), at: performance.now() };
@@ -84,13 +94,27 @@ export async function runCalls(job: CallsJob): Promise<CallsResult> {
     return { calls: after.calls - before.calls, seconds: (after.at - before.at) / 1000, cpu };
   } finally {
     running = false;
-    for (const { connection } of callers) connection.close();
+    await Promise.all(callers.map(({ leave }) => leave()));
   }
+}
+
+const WARM_LIMIT_MS = 8_000;
+
+async function warm({ warmSeconds, warmCalls = 0 }: CallsJob, calls: () => number): Promise<void> {
+  const limit = performance.now() + WARM_LIMIT_MS;
+  await Bun.sleep(warmSeconds * 1000);
+  while (calls() < warmCalls && performance.now() < limit) await Bun.sleep(50);
+}
+
+/** Below that an answer cannot be whole. */
+function leastBytes({ tool, bytes }: CallsJob): number {
+  if (tool === "list") return 100;
+  return bytes ?? 1_000_000;
 }
 
 /** One client that sends its next call when it has the answer to the last. */
 export async function runLatency(job: LatencyJob): Promise<LatencyResult> {
-  const { connection, prefix } = await caller(job.destination, "echo");
+  const { connection, prefix, leave } = await caller(job.destination, "echo");
   const samples: number[] = [];
   try {
     for (let count = 0; count < job.warmCalls + job.calls; count++) {
@@ -104,7 +128,7 @@ export async function runLatency(job: LatencyJob): Promise<LatencyResult> {
       if (count >= job.warmCalls) samples.push(took);
     }
   } finally {
-    connection.close();
+    await leave();
   }
   return { median: percentile(samples, 0.5), p99: percentile(samples, 0.99) };
 }

@@ -12,9 +12,13 @@ export function cpuSeconds(pid: number): number | undefined {
   return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
-/** Resident memory of one process in KB; undefined where there is no /proc. */
-export function residentKb(pid: number): number | undefined {
-  const size = /^VmRSS:\s+(\d+) kB/m.exec(readText(`/proc/${pid}/status`) ?? "")?.[1];
+/**
+ * Resident memory of one process in KB; undefined where there is no /proc.
+ * @param which RssAnon leaves out what is mapped from files, of which the runtime's program alone is some 40 MB: pages
+ * that all processes of the program share, as many as the system chose to keep
+ */
+export function residentKb(pid: number, which: "VmRSS" | "RssAnon" | "VmHWM" = "VmRSS"): number | undefined {
+  const size = new RegExp(`^${which}:\\s+(\\d+) kB`, "m").exec(readText(`/proc/${pid}/status`) ?? "")?.[1];
   return size === undefined ? undefined : Number(size);
 }
 

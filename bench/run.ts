@@ -1,26 +1,28 @@
 /**
- * The benchmark: a bare echo, a minimal relay and the proxy, measured in one run in interleaved rounds, so that whatever
- * slows the machine down slows all three. Prints a table with the budgets and writes every sample to
+ * The benchmark: a bare echo, a minimal relay, the proxy and its peers, measured in one run in interleaved rounds, so
+ * that whatever slows the machine down slows all of them. Prints a table with the budgets and writes every sample to
  * build/bench.json. It judges but never fails: exit 1 only when something did not work at all.
  *
- *   bun bench/run.ts [--quick] [--references] [--wrk] [--proxy PATH] [--out PATH]
+ *   bun bench/run.ts [--quick] [--references] [--no-peers] [--wrk] [--proxy PATH] [--out PATH]
  *
- * QUICK=1 is --quick: about a minute, with few samples and 1,000 sessions. --references leaves the proxy out. wrk is used
+ * QUICK=1 is --quick: about a minute, with few samples and 1,000 sessions, and with the peers that a full run has
+ * installed below build/peers. --references leaves the proxy out. wrk is used
  * in the full run where it is installed, as a second opinion.
  */
 
 import { mkdirSync, writeFileSync } from "node:fs";
-import { cpus, loadavg } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 import { Loader } from "./loader.ts";
+import { describeMachine, type Machine } from "./machine.ts";
 import { type Bench, measureCalls, measureSessions, measureStart } from "./measure.ts";
 import { CONNECTIONS, FULL, HEAVY_CONNECTIONS, QUICK } from "./plan.ts";
+import { findPeers } from "./peers.ts";
 import { cpuSeconds } from "./proc.ts";
-import { commandFor, Processes } from "./processes.ts";
-import { judge, renderTable, type Row } from "./table.ts";
-import { TARGET_NAMES } from "./targets.ts";
+import { Processes } from "./processes.ts";
+import { judge, renderPeers, renderTable, type Row } from "./table.ts";
+import { OWN_NAMES } from "./targets.ts";
 import { findWrk } from "./wrk.ts";
 
 const BUSY_LOAD = 0.7;
@@ -31,23 +33,18 @@ const { values: flags } = parseArgs({
   options: {
     quick: { type: "boolean", default: !["", "0"].includes(process.env["QUICK"] ?? "") },
     references: { type: "boolean", default: false },
+    "no-peers": { type: "boolean", default: false },
     wrk: { type: "boolean", default: false },
     proxy: { type: "string", default: join(root, "build/mcp-proxy") },
     out: { type: "string", default: join(root, "build/bench.json") },
   },
 });
 
-function output(command: string[]): string {
-  const result = Bun.spawnSync(command, { cwd: root, stderr: "ignore" });
-  return result.success ? result.stdout.toString().trim() : "unknown";
-}
-
 function showProgress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
-async function measureAll(processes: Processes): Promise<Row[]> {
-  const plan = flags.quick ? QUICK : FULL;
+async function measureAll(processes: Processes, peers: Bench["peers"]): Promise<Row[]> {
   let loader: Loader | undefined;
   const bench: Bench = {
     plan,
@@ -55,7 +52,8 @@ async function measureAll(processes: Processes): Promise<Row[]> {
     // A load that was ended for its deadline is replaced, so that one hanging row does not take the others with it.
     loader: () => (loader === undefined || loader.ended ? (loader = new Loader(processes)) : loader),
     proxy: flags.proxy,
-    names: flags.references ? TARGET_NAMES.filter((name) => name !== "ours") : TARGET_NAMES,
+    peers,
+    names: [...OWN_NAMES.filter((name) => name !== "ours" || !flags.references), ...peers.map(({ name }) => name)],
     wrk: plan.wrk || flags.wrk ? findWrk() : null,
     progress: showProgress,
   };
@@ -63,7 +61,7 @@ async function measureAll(processes: Processes): Promise<Row[]> {
   return [...calls, ...(await measureStart(bench)), ...(await measureSessions(bench))];
 }
 
-function write(rows: Row[], machine: Record<string, unknown>): void {
+function write(rows: Row[], machine: Machine): void {
   mkdirSync(dirname(resolve(flags.out)), { recursive: true });
   const results = rows.map((row) => ({ ...row, ...judge(row) }));
   writeFileSync(flags.out, `${JSON.stringify({ ...machine, results }, null, 2)}\n`);
@@ -86,23 +84,22 @@ const deadline = setTimeout(
 );
 
 try {
-  const proxy = flags.references ? "not measured" : output([...commandFor(resolve(flags.proxy)), "--version"]);
+  const { peers, missing } =
+    flags.references || flags["no-peers"]
+      ? { peers: [], missing: [] }
+      : await findPeers(join(root, "build/peers"), plan.fetchPeers, showProgress);
   const began = performance.now();
   const machine = {
-    date: new Date().toISOString(),
+    ...describeMachine(root, flags.references ? undefined : flags.proxy),
     quick: flags.quick,
-    commit: output(["git", "rev-parse", "HEAD"]),
-    changed: output(["git", "status", "--porcelain"]) !== "",
-    proxy,
-    bun: Bun.version,
-    system: `${process.platform} ${process.arch}, ${cpus().length} x ${cpus()[0]?.model ?? "unknown"}`,
-    loadBefore: loadavg()[0] ?? 0,
+    peers: Object.fromEntries(peers.map(({ name, version }) => [name, version])),
+    missing,
     plan,
   };
-  const rows = await measureAll(processes);
+  const rows = await measureAll(processes, peers);
   showProgress("");
   write(rows, machine);
-  const { commit, changed, bun, system, loadBefore } = machine;
+  const { proxy, commit, changed, bun, system, loadBefore } = machine;
   console.log(`${proxy}, commit ${commit.slice(0, 10)}${changed ? " and changes" : ""}, Bun ${bun}, ${system}`);
   console.log(
     `medians of ${plan.rounds} interleaved rounds, ${CONNECTIONS} connections (1 MB and progress: ${HEAVY_CONNECTIONS});`,
@@ -111,6 +108,9 @@ try {
   if (loadBefore > BUSY_LOAD) console.log(`the machine was busy before (load ${loadBefore.toFixed(1)}): expect noise`);
   if (cpuSeconds(process.pid) === undefined) console.log("no /proc here, so CPU time and memory are not measured");
   console.log(`\n${renderTable(rows)}`);
+  const beside = renderPeers(rows);
+  if (beside !== undefined) console.log(`\n${beside}`);
+  for (const why of missing) console.log(`not measured: ${why}`);
   console.log(`\n${Math.round((performance.now() - began) / 1000)} s; all samples in ${flags.out}`);
   if (rows.some((row) => row.problem !== undefined)) process.exitCode = 1;
 } catch (error) {

@@ -1,5 +1,6 @@
 import { median } from "./statistics.ts";
-import { TARGET_NAMES, type TargetName } from "./targets.ts";
+import { PEER_NAMES, type PeerName } from "./peers.ts";
+import { OWN_NAMES, TARGET_NAMES, type TargetName } from "./targets.ts";
 
 /** What a row is judged by: the design's budget, or nothing for a row that only explains another. */
 export type Budget =
@@ -17,6 +18,8 @@ export interface Row {
   samples: Record<TargetName, number[]>;
   /** Why there are no samples of ours, or not all. */
   problem?: string;
+  /** What a peer could not do. */
+  gaps?: Partial<Record<PeerName, string>>;
 }
 
 export interface Verdict {
@@ -29,12 +32,16 @@ export interface Verdict {
 }
 
 export function newRow(title: string, unit: string, budget: Budget): Row {
-  return { title, unit, budget, samples: { echo: [], minimal: [], ours: [] } };
+  return { title, unit, budget, samples: perTarget(() => []) };
+}
+
+function perTarget<T>(value: (name: TargetName) => T): Record<TargetName, T> {
+  return Object.fromEntries(TARGET_NAMES.map((name) => [name, value(name)])) as Record<TargetName, T>;
 }
 
 export function judge(row: Row): Verdict {
   const { budget, samples } = row;
-  const medians = { echo: median(samples.echo), minimal: median(samples.minimal), ours: median(samples.ours) };
+  const medians = perTarget((name) => median(samples[name] ?? []));
   const each = compareRounds(budget, samples);
   const compared = each.length === 0 ? undefined : median(each);
   const range: Verdict["range"] = each.length === 0 ? undefined : [Math.min(...each), Math.max(...each)];
@@ -73,29 +80,62 @@ export function renderTable(rows: readonly Row[]): string {
     const { medians, compared, range, verdict } = judge(row);
     return [
       `${row.title}, ${row.unit}`,
-      ...TARGET_NAMES.map((name) => show(medians[name])),
+      ...OWN_NAMES.map((name) => show(medians[name])),
       showCompared(row.budget, compared),
       range === undefined ? "" : range.map((value) => value.toFixed(2)).join(" to "),
       showBudget(row.budget),
       row.problem === undefined ? verdict : "BROKEN",
     ];
   });
-  const lines = [["", ...TARGET_NAMES, "ratio", "range", "budget", ""], ...cells];
-  const widths = lines[0]!.map((_cell, column) => Math.max(...lines.map((line) => line[column]!.length)));
-  const text = lines.map((line) =>
-    line
-      .map((cell, column) => {
-        const width = widths[column]!;
-        return column === 0 || column >= 6 ? cell.padEnd(width) : cell.padStart(width);
-      })
-      .join("  ")
-      .trimEnd(),
-  );
+  const lines = [["", ...OWN_NAMES, "ratio", "range", "budget", ""], ...cells];
+  const text = aligned(lines, 6);
   const problems = rows.filter((row) => row.problem !== undefined).map((row) => `${row.title}: ${row.problem}`);
   return [...text, ...(problems.length > 0 ? ["", ...problems] : [])].join("\n");
 }
 
-function show(value: number): string {
+/**
+ * What the peers reach in the same run, and how many times as good the proxy is there. Undefined when none was measured.
+ */
+export function renderPeers(rows: readonly Row[]): string | undefined {
+  const measured = PEER_NAMES.filter((name) => rows.some((row) => row.samples[name].length > 0));
+  if (measured.length === 0) return undefined;
+  const cells = rows
+    .filter((row) => measured.some((name) => row.samples[name].length > 0 || row.gaps?.[name] !== undefined))
+    .map((row) => {
+      const { medians } = judge(row);
+      const ratio = (name: PeerName): number =>
+        row.budget.kind === "at-least" ? medians.ours / medians[name] : medians[name] / medians.ours;
+      const cell = (name: PeerName): string =>
+        row.samples[name].length === 0 ? "fails" : `${show(medians[name])} (${ratio(name).toFixed(1)} x)`;
+      return [`${row.title}, ${row.unit}`, show(medians.ours), ...measured.map(cell)];
+    });
+  const lines = aligned([["", "ours", ...measured], ...cells], Number.POSITIVE_INFINITY);
+  const gaps = new Map<string, string>();
+  for (const { title, gaps: missing = {} } of rows) {
+    // Rows measured together fail together.
+    for (const [name, why] of Object.entries(missing)) {
+      const first = `${name}: ${why.split("\n")[0]?.slice(0, 60)}`;
+      if (!gaps.has(first)) gaps.set(first, `${first} (${title})`);
+    }
+  }
+  return [...lines, ...(gaps.size > 0 ? ["", ...gaps.values()] : [])].join("\n");
+}
+
+/** @param text first column after the first that is no number */
+export function aligned(lines: readonly (readonly string[])[], text: number): string[] {
+  const widths = lines[0]!.map((_cell, column) => Math.max(...lines.map((line) => line[column]!.length)));
+  return lines.map((line) =>
+    line
+      .map((cell, column) => {
+        const width = widths[column]!;
+        return column === 0 || column >= text ? cell.padEnd(width) : cell.padStart(width);
+      })
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+export function show(value: number): string {
   if (Number.isNaN(value)) return "-";
   const size = Math.abs(value);
   return value.toLocaleString("en-US", {

@@ -2,10 +2,17 @@ import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 import { type Destination, TOKEN } from "./client.ts";
+import { PEER_NAMES, type Peer, type PeerName } from "./peers.ts";
 import { type Child, commandFor, type Processes } from "./processes.ts";
 
-export const TARGET_NAMES = ["echo", "minimal", "ours"] as const;
+/** The references, and the proxy that is held against them. */
+export const OWN_NAMES = ["echo", "minimal", "ours"] as const;
+export const TARGET_NAMES = [...OWN_NAMES, ...PEER_NAMES] as const;
 export type TargetName = (typeof TARGET_NAMES)[number];
+
+export function isPeer(name: TargetName): name is PeerName {
+  return (PEER_NAMES as readonly string[]).includes(name);
+}
 
 /** A running server that load can be sent to. */
 export interface Target {
@@ -22,13 +29,17 @@ export interface TargetOptions {
   proxy: string;
   /** false: the proxy serves nothing, as for its start and its memory at rest. */
   upstream: boolean;
+  /** What the measured servers of MCP are, beside the child with its four tools. */
+  servers?: Record<string, { command: string; args: string[]; env?: Record<string, string> }>;
+  peers?: readonly Peer[];
 }
 
 const here = import.meta.dir;
-const CHILD = join(here, "child.ts");
-const READY_DEADLINE_MS = 20_000;
+export const CHILD = join(here, "child.ts");
+/** Some peers take that long on a busy machine. */
+const READY_DEADLINE_MS = 45_000;
 
-/** Starts one of the three and waits until it answers. @throws Error with the end of its stderr when it does not. */
+/** Starts one of them and waits until it answers. @throws Error with the end of its stderr when it does not. */
 export function startTarget(processes: Processes, name: TargetName, options: TargetOptions): Promise<Target> {
   switch (name) {
     case "echo":
@@ -37,6 +48,35 @@ export function startTarget(processes: Processes, name: TargetName, options: Tar
       return startReference(processes, name, [process.execPath, join(here, "minimal-relay.ts"), CHILD]);
     case "ours":
       return startProxy(processes, options);
+    default:
+      return startPeer(processes, name, options);
+  }
+}
+
+async function startPeer(processes: Processes, name: PeerName, { peers = [] }: TargetOptions): Promise<Target> {
+  const peer = peers.find((each) => each.name === name);
+  if (peer === undefined) throw new Error(`${name} is not installed`);
+  const port = freePort();
+  const home = processes.folder();
+  const began = performance.now();
+  const child = processes.start(peer.command(port, [process.execPath, CHILD], home), {
+    cwd: home,
+    env: { HOME: home, PATH: process.env["PATH"] ?? "" },
+    keepStderr: true,
+  });
+  const output = Promise.all([lastText(child.stdout), lastText(child.stderr)]);
+  const stop = async (): Promise<void> => {
+    await processes.stop(child);
+    processes.remove(home);
+  };
+  try {
+    // They have no page for health in common; whatever they answer, they are there.
+    await answers(child, port, peer.path, 5, "HTTP/1.1 ");
+    const startMs = performance.now() - began;
+    return { name, pid: child.pid, destination: { port, path: peer.path, session: true }, startMs, stop };
+  } catch (error) {
+    await stop();
+    throw new Error(`${(error as Error).message}\n${(await output).join("\n")}`, { cause: error });
   }
 }
 
@@ -56,7 +96,7 @@ async function startProxy(processes: Processes, options: TargetOptions): Promise
   // A home of its own: the proxy keeps its key there, and a benchmark must not touch the user's.
   const home = processes.folder();
   const config = join(home, "config.json");
-  writeFileSync(config, JSON.stringify(configuration(port, options.upstream)));
+  writeFileSync(config, JSON.stringify(configuration(port, options)));
   const began = performance.now();
   const child = processes.start([...command, "--config", config], {
     cwd: home,
@@ -80,7 +120,7 @@ async function startProxy(processes: Processes, options: TargetOptions): Promise
   }
 }
 
-function configuration(port: number, upstream: boolean): unknown {
+function configuration(port: number, { upstream, servers }: TargetOptions): unknown {
   const bench = {
     command: process.execPath,
     args: [CHILD],
@@ -93,7 +133,7 @@ function configuration(port: number, upstream: boolean): unknown {
       addr: `127.0.0.1:${port}`,
       options: { authTokens: [TOKEN] },
     },
-    mcpServers: upstream ? { bench } : {},
+    mcpServers: upstream ? { bench, ...servers } : {},
   };
 }
 
@@ -104,15 +144,21 @@ function freePort(): number {
   return port;
 }
 
-/** Asks until the answer is 200, a new connection each time and `pauseMs` between. */
-async function answers(child: Child, port: number, path: string, pauseMs: number): Promise<void> {
+/** Asks until the answer begins as wanted, a new connection each time and `pauseMs` between. */
+async function answers(
+  child: Child,
+  port: number,
+  path: string,
+  pauseMs: number,
+  wanted = "HTTP/1.1 200",
+): Promise<void> {
   const deadline = performance.now() + READY_DEADLINE_MS;
   let last = "nothing listened";
   while (performance.now() < deadline) {
     if (child.exitCode !== null) throw new Error(`it ended with code ${child.exitCode} before it answered ${path}`);
     try {
       last = await ask(port, path);
-      if (last.startsWith("HTTP/1.1 200")) return;
+      if (last.startsWith(wanted)) return;
     } catch (error) {
       last = (error as Error).message;
     }

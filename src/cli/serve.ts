@@ -14,7 +14,7 @@ import { Board } from "./board.ts";
 import { renderProblem } from "./check.ts";
 import type { CheckIo } from "./check.ts";
 import { placesOf } from "./places.ts";
-import { endpointsOf, jointEndpointsOf } from "./endpoints.ts";
+import { endpointsOf } from "./endpoints.ts";
 import { HELP } from "./help.ts";
 import { listenFailure } from "./listen-failure.ts";
 import { Reloader } from "./reload.ts";
@@ -229,8 +229,8 @@ function tellTokens(config: Config, log: LeveledLog): void {
 /** What runs and where, for the log. */
 function announce(config: Config, url: string, log: LeveledLog): void {
   log.info({ servers: config.servers.size, source: config.source }, `listening on ${url}`);
-  for (const { label, url: endpoint } of [...endpointsOf(config, url), ...jointEndpointsOf(config, url)])
-    log.info({}, `${label} is at ${endpoint}`);
+  for (const { label, url: endpoint, kind } of endpointsOf(config, url))
+    log.info({}, kind === "page" ? `${label}: ${endpoint}` : `${label} is at ${endpoint}`);
 }
 
 /** What runs and where, for a person: the table that settles while the servers start. */

@@ -56,7 +56,9 @@ export class Door {
   /** A person has opened an address that is meant for programs: the same refusal, in words. */
   async #toPerson(request: Request, peers: Peers): Promise<Response> {
     const answer = await this.#handle(request, peers);
-    const endpoint = this.#deps.paths.find(pathOf(request.url)) !== undefined;
+    const path = this.#deps.paths.find(pathOf(request.url));
+    // At the bare base URL there is a page of its own, or, where that is switched off, nothing.
+    const endpoint = path !== undefined && path.root !== true;
     return endpoint && answer.status >= 400 ? await this.#deps.explain(request, answer) : answer;
   }
 

@@ -159,11 +159,15 @@ export class ServerEndpoint implements Endpoint {
     spelled?: string,
   ): Exchange | undefined {
     const watched = this.#oversight?.admit(message, caller, reply);
-    if (watched === "refused") return undefined;
+    if (watched === "refused") {
+      this.switchboard.meter.limited++;
+      return undefined;
+    }
     const rights = this.#rights(caller);
     if (rights?.whole === false) {
       const answer = answerNarrowed(message, rights, false);
       if (answer !== undefined) {
+        if (answer.denied) this.switchboard.meter.denied++;
         reply.finish(answer.text, answer.status);
         return undefined;
       }
@@ -283,6 +287,7 @@ export class ServerEndpoint implements Endpoint {
     spelled: string | undefined,
   ): Exchange | undefined {
     const refuse = (): undefined => {
+      this.switchboard.meter.denied++;
       watched?.ended("denied");
       const tool = spelled ?? message.stringParam("name") ?? "";
       reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Unknown tool: ${tool}`));

@@ -81,14 +81,19 @@ export class ModernEndpoint {
     if (envelope.logLevel !== undefined && levelRank(envelope.logLevel) === -1) {
       return refuse(asked, ErrorCode.invalidParams, `unknown log level: ${envelope.logLevel.slice(0, 50)}`, 400);
     }
-    const { oversight } = this.#deps;
+    const { oversight, switchboard } = this.#deps;
     const watched = oversight?.admit(message, caller, reply, { goesOn: this.#goesOn(message, caller) });
-    if (watched === "refused") return;
+    if (watched === "refused") {
+      switchboard.meter.limited++;
+      return;
+    }
     asked.watched = watched;
     const rights = this.#deps.rights(caller);
     const answer = rights?.whole === false ? answerNarrowed(message, rights, true) : undefined;
-    if (answer !== undefined) return reply.finish(answer.text, answer.status);
-    const { switchboard } = this.#deps;
+    if (answer !== undefined) {
+      if (answer.denied) switchboard.meter.denied++;
+      return reply.finish(answer.text, answer.status);
+    }
     const known = switchboard.upstream.introduction;
     // The first call may come before the server has said what it is.
     if (known !== undefined && message.method !== "server/discover" && message.method !== "tools/call") {
@@ -195,6 +200,7 @@ export class ModernEndpoint {
     const allowed = this.#deps.allows(message, caller);
     const decide = (yes: boolean): void => {
       if (yes) return this.#continue(asked, legacy);
+      this.#deps.switchboard.meter.denied++;
       asked.watched?.ended("denied");
       refuse(
         asked,

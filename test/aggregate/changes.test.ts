@@ -75,7 +75,7 @@ test("what a server says of its lists reaches every client at /mcp, whichever ma
 
 test("a client of the stateless era lists, calls and listens at /mcp", async () => {
   await using proxy = await startProxy({ a: only("a"), b: only("b") });
-  const client = new ModernClient({ name: "test", version: "1" });
+  const client = new ModernClient({ name: "test", version: "1" }, { versionNegotiation: { mode: "auto" } });
   await client.connect(new ModernHttp(new URL(`${proxy.url}/mcp`)));
   const { tools: all } = await client.listTools();
   expect(all.map(({ name }) => name)).toEqual(["a__echo", "a__change", "b__echo", "b__change"]);

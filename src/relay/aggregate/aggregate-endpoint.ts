@@ -1,5 +1,4 @@
 import type { Principal } from "../../policy/principal.ts";
-import { missingPrompt, missingReference, missingResource, missingTool } from "../../policy/missing.ts";
 import type { Missing } from "../../policy/missing.ts";
 import { getKey } from "../../protocol/eras/object-text.ts";
 import { ErrorCode, errorText, resultText } from "../../protocol/errors.ts";
@@ -22,6 +21,7 @@ import type { Identity } from "./introductions.ts";
 import { Lists } from "./lists.ts";
 import { Answer, capabilitiesOf, heard, partOf } from "./member.ts";
 import type { Asking, Member } from "./member.ts";
+import { missingOf } from "./missing-of.ts";
 import { ModernAggregate } from "./modern-aggregate.ts";
 import { Patience } from "./patience.ts";
 import { Renamed } from "./renamed.ts";
@@ -162,22 +162,19 @@ export class AggregateEndpoint implements Endpoint {
       case "ping":
         return answerEmpty(message, reply);
       case "tools/call":
-        return this.#tool(message, asking, reply);
-      case "prompts/get": {
-        const route = this.#routes.prompt(message, caller.principal);
-        return route === undefined
-          ? this.#refuse(message, caller, reply, missingPrompt(message.stringParam("name") ?? ""))
-          : this.#send(route, asking, reply);
-      }
+      case "prompts/get":
       case "resources/read":
       case "resources/subscribe":
       case "resources/unsubscribe":
-        return this.#resource(message, asking, reply);
       case "completion/complete": {
-        const route = this.#routes.completion(message, caller.principal);
-        return route === undefined
-          ? this.#refuse(message, caller, reply, missingReference())
-          : this.#send(route, asking, reply);
+        const sent = this.#routed(message, asking, reply);
+        if (sent !== "nobody") return sent;
+        if (!this.#lists.waits(asking)) return this.#refuse(message, caller, reply, missingOf(message, false));
+        // What is not known yet can be what was asked for.
+        return void this.#lists.learn(asking).then(() => {
+          if (this.#routed(message, asking, reply) === "nobody")
+            this.#refuse(message, caller, reply, missingOf(message, false));
+        });
       }
       case "logging/setLevel":
         return this.#counts(message, caller, reply) ? this.#setLevel(message, asking, reply) : undefined;
@@ -344,19 +341,26 @@ export class AggregateEndpoint implements Endpoint {
     reply.finish(resultText(message.id ?? "null", `{"${kind}":[${elements.join(",")}]}`));
   }
 
-  #tool(message: Message, asking: Asking, reply: Reply): Exchange | undefined {
-    const spelled = message.stringParam("name") ?? "";
-    const route = this.#routes.tool(message, asking.caller.principal);
-    return route === undefined
-      ? this.#refuse(message, asking.caller, reply, missingTool(spelled))
-      : this.#send(route, asking, reply, spelled);
+  /** Hands a request to the server that it is for. */
+  #routed(message: Message, asking: Asking, reply: Reply): Exchange | undefined | "nobody" {
+    const { principal } = asking.caller;
+    if (message.method === "tools/call") {
+      const route = this.#routes.tool(message, principal);
+      return route === undefined ? "nobody" : this.#send(route, asking, reply, message.stringParam("name"));
+    }
+    if (message.method?.startsWith("resources/") === true) return this.#resource(message, asking, reply);
+    const route =
+      message.method === "prompts/get"
+        ? this.#routes.prompt(message, principal)
+        : this.#routes.completion(message, principal);
+    return route === undefined ? "nobody" : this.#send(route, asking, reply);
   }
 
-  #resource(message: Message, asking: Asking, reply: Reply): Exchange | undefined {
+  #resource(message: Message, asking: Asking, reply: Reply): Exchange | undefined | "nobody" {
     const { caller, session } = asking;
     const text = message.stringParam("uri") ?? "";
     const route = this.#routes.resource(message, caller.principal);
-    if (route === undefined) return this.#refuse(message, caller, reply, missingResource(text, false));
+    if (route === undefined) return "nobody";
     const { member, uri } = route;
     if (message.method === "resources/read")
       return this.#send(route, asking, uri === text ? reply : new Renamed(reply, uri, text));
