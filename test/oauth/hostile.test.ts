@@ -18,6 +18,7 @@ import { PendingLogins } from "../../src/oauth/provider/pending.ts";
 import { allowedRedirect } from "../../src/oauth/redirect-uri.ts";
 import { isPublicAddress } from "../../src/oauth/special-addresses.ts";
 import { LoginThrottle, MinuteLimit } from "../../src/oauth/throttle.ts";
+import { SqliteStore } from "../../src/store/sqlite-store.ts";
 import { Sealer } from "../../src/store/sealer.ts";
 import { systemClock } from "../../src/telemetry/clock.ts";
 import { tools } from "../http/client.ts";
@@ -238,19 +239,23 @@ test("36: a user whose address was typed in other letters is that user, on the s
   expect(start).toContain("Eve@Example.com");
 });
 
-test("38: what waits for the provider opens in the browser that began it, once", () => {
-  const logins = new PendingLogins(new Sealer("provider login", [new Uint8Array(32)]), systemClock, false);
-  const request = { clientId: "c", redirectUri: CALLBACK, redirectGiven: true, state: "s", challenge: "x" };
-  const whole = { ...request, scopes: ["mcp"], audience: undefined, resource: undefined };
-  const begun = logins.begin(whole, "this browser", null);
-  const cookies = begun?.setCookies.at(-1)?.split(";")[0] ?? "";
-  const state = begun?.checks.state ?? "";
-  // A neighbour may plant a cookie of its own login, but not the one that names a browser.
-  expect(logins.take(state, "another browser", cookies)).toBeUndefined();
-  expect(logins.take(state, undefined, cookies)).toBeUndefined();
-  expect(logins.take(state, "this browser", `${cookies}; ${cookies}`)).toBeUndefined();
-  expect(logins.take(state, "this browser", cookies)?.request.redirectUri).toBe(CALLBACK);
-  expect(logins.take(state, "this browser", cookies)).toBeUndefined();
+test("38: what waits for the provider opens in the browser that began it, once", async () => {
+  await inDirectory(async (directory) => {
+    const { store } = SqliteStore.open(directory, systemClock);
+    const logins = new PendingLogins(new Sealer("provider login", [new Uint8Array(32)]), store, systemClock, false);
+    const request = { clientId: "c", redirectUri: CALLBACK, redirectGiven: true, state: "s", challenge: "x" };
+    const whole = { ...request, scopes: ["mcp"], audience: undefined, resource: undefined };
+    const begun = logins.begin(whole, "this browser", null);
+    const cookies = begun.setCookies.at(-1)?.split(";")[0] ?? "";
+    const state = begun.checks.state ?? "";
+    // A neighbour may plant a cookie of its own login, but not the one that names a browser.
+    expect(await logins.take(state, "another browser", cookies)).toBeUndefined();
+    expect(await logins.take(state, undefined, cookies)).toBeUndefined();
+    expect(await logins.take(state, "this browser", `${cookies}; ${cookies}`)).toBeUndefined();
+    expect((await logins.take(state, "this browser", cookies))?.request.redirectUri).toBe(CALLBACK);
+    expect(await logins.take(state, "this browser", cookies)).toBeUndefined();
+    await store.close();
+  });
 });
 
 test("43: one record that cannot be read keeps nobody else out, and is said and kept", async () => {
