@@ -82,7 +82,7 @@ export class ModernEndpoint {
       return refuse(asked, ErrorCode.invalidParams, `unknown log level: ${envelope.logLevel.slice(0, 50)}`, 400);
     }
     const { oversight, switchboard } = this.#deps;
-    const watched = oversight?.admit(message, caller, reply, { goesOn: this.#goesOn(message, caller) });
+    const watched = oversight?.admit(message, caller, reply, { goesOn: () => this.#goesOn(message, caller) });
     if (watched === "refused") {
       switchboard.meter.limited++;
       return;
