@@ -211,11 +211,12 @@ describe.skipIf(OPENSSL === undefined)("login through an identity provider (need
     });
   });
 
-  test("nothing the provider gave is readable in a file or in the log", async () => {
-    await logInThrough(url(), person(), "auth0|1");
+  test("nothing the provider gave is readable in a file or in the log, or handed out", async () => {
+    const somebody = person();
+    const tokens = await logInThrough(url(), somebody, "auth0|1");
     const state = join(proxy.directory, "state");
     const files = readdirSync(state).map((name) => readFileSync(join(state, name)).toString("latin1"));
-    const everything = [...files, JSON.stringify(proxy.log)].join("\n");
+    const everything = [...files, JSON.stringify(proxy.log), JSON.stringify(tokens), somebody.way.at(-1)].join("\n");
     expect(provider.given.length).toBeGreaterThan(0);
     for (const token of [...provider.given, CLIENT_SECRET]) expect(everything.includes(token)).toBe(false);
   });
