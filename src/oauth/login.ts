@@ -320,7 +320,7 @@ export class Login {
     const { clients, documents, documentLimit } = this.#deps;
     if (documents.isAddress(id)) {
       if (documentLimit.take(visitor.address) > 0)
-        throw new Unanswerable("Too many logins from your address. Try again in a minute.", "person");
+        throw new Unanswerable("Too many logins from your address.", "later", undefined, { status: 429 });
       return await documents.find(id);
     }
     const client = clients.find(id);

@@ -67,7 +67,7 @@ export class PasswordCheck {
     }
     attempt.succeeded();
     this.#meter.logins.ok++;
-    return { right: true, username };
+    return { right: true, username: this.#users.nameOf(username) };
   }
 }
 
