@@ -42,8 +42,7 @@ export class Addressee {
   }
 
   /** An exchange of a principal is over. */
-  trace(principal: string): void {
-    const now = this.#clock.now();
+  trace(principal: string, now: number): void {
     this.#seen.set(principal, now);
     if (this.#seen.size < 64) return;
     for (const [id, seen] of this.#seen) if (seen <= now - FOREIGN_TRACE_MS) this.#seen.delete(id);
