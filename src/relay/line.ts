@@ -10,6 +10,7 @@ import type { Outcome } from "../telemetry/meters.ts";
 import type { Connection, ConnectionListener } from "../upstream/connection.ts";
 import type { Fault } from "../upstream/fault.ts";
 import type { Need } from "../upstream/upstream.ts";
+import { InFlight } from "../store/in-flight.ts";
 import { Addressee } from "./addressee.ts";
 import type { Dialogue } from "./dialogue.ts";
 import type { Caller } from "./ends.ts";
@@ -63,7 +64,7 @@ export class Line {
   readonly tasks: Tasks;
   readonly #owner: LineOwner;
   readonly #sessions = new Set<Session>();
-  readonly #exchanges = new Set<Exchange>();
+  readonly #exchanges = new InFlight<Exchange, Exchange>();
   /** Those of them whose clients are told to come back: every request looks through these, and not through all. */
   readonly #parked = new Set<Exchange>();
   readonly #addressee: Addressee;
@@ -275,7 +276,7 @@ export class Line {
   }
 
   opened(exchange: Exchange): void {
-    this.#exchanges.add(exchange);
+    this.#exchanges.set(exchange, exchange);
     if (exchange.isAway) this.#park(exchange);
   }
 
