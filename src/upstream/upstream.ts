@@ -4,9 +4,11 @@ import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { ServerMeter } from "../telemetry/meters.ts";
 import { Backoff } from "./backoff.ts";
+import { LIST_KINDS } from "./catalogue.ts";
 import type { Catalogue, List, ListKind } from "./catalogue.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionListener } from "./connection.ts";
+import { FailureNews } from "./failure-news.ts";
 import { Fault } from "./fault.ts";
 import { Listings } from "./listings.ts";
 import type { Declaration, EraMemory, Introduction } from "./greeting.ts";
@@ -44,6 +46,8 @@ export interface UpstreamDeps {
   readonly meter: ServerMeter;
   /** First delay before a lost server is started again, in milliseconds. */
   readonly restartDelayMs?: number;
+  /** There is one client, which has every connection for itself; what the server lists is known from any of them. */
+  readonly own?: boolean;
   openWire(server: ServerConfig, need: Need): Wire;
   /** The server has never been well yet, and could not be started. */
   onFault?(server: ServerConfig, fault: Fault): void;
@@ -73,6 +77,7 @@ export class Upstream {
   readonly #slots = new Map<string, Slot>();
   readonly toolHeaders: ToolHeaders;
   readonly #memory: EraMemory;
+  readonly #news = new FailureNews();
   #introduction: Introduction | undefined;
   readonly #listings: Listings;
   #attemptAt: number | undefined;
@@ -214,6 +219,7 @@ export class Upstream {
     const { clock, random, log, meter } = this.#deps;
     const server = this.config.displayName;
     const shared = need.key === "";
+    const lists = shared || this.#deps.own === true;
     return new Slot(
       {
         make: (ended) => {
@@ -230,7 +236,7 @@ export class Upstream {
             outside: (message) => relay.outside(message),
             listChanged: (method) => {
               if (method === "notifications/tools/list_changed") this.toolHeaders.forget();
-              if (shared) this.#listings.refresh(connection, true, [method.split("/")[1] ?? ""]);
+              if (lists) this.#listings.refresh(connection, true, [method.split("/")[1] ?? ""]);
             },
             lost: () => {
               log.debug({ server }, "the server has forgotten the session; it is opened anew");
@@ -242,8 +248,10 @@ export class Upstream {
             },
             noise: (line, from) => {
               if (shared) this.#progress = line;
-              if (from === "stderr") log.info({ server, stream: from }, line);
-              else log.warn({ server, stream: from }, `not a JSON-RPC message, skipped: ${line}`);
+              const fields = { server, stream: from };
+              if (!this.#news.isNew(line)) log.debug(fields, line);
+              else if (from === "stderr") log.info(fields, line);
+              else log.warn(fields, `not a JSON-RPC message, skipped: ${line}`);
               relay.noise(line, from);
             },
           });
@@ -251,23 +259,24 @@ export class Upstream {
         },
         ready: (connection, again) => {
           this.#introduction = connection.introduction;
+          this.#news.well();
           if (again) meter.reconnects++;
           if (shared && again) log.info({ server, ms: this.#attemptMs() }, "upstream ready again");
           log.debug({ server, shared, protocolVersion: connection.introduction.protocolVersion }, "connection open");
-          if (shared) {
-            this.#listings.refresh(connection, again);
-          }
+          if (lists) this.#listings.refresh(connection, again);
           this.#listener.ready(connection, need.key, again);
         },
         failed: (fault, retryMs) => {
           meter.failed(fault.code);
-          log.warn(
+          const { count, tell } = this.#news.failed(fault);
+          log[tell ? "warn" : "debug"](
             {
               server,
               code: fault.code,
               ...(fault.detail === undefined ? {} : { detail: fault.detail }),
               hint: remedyOf(fault, this.config),
               retryMs: Math.round(retryMs),
+              ...(count === 1 ? {} : { failures: count }),
             },
             `upstream failed: ${fault.message}`,
           );
@@ -290,6 +299,16 @@ export class Upstream {
     // One that was let go to make room is not started again only to be looked at.
     if (catalogue !== undefined && !this.#slots.has("")) return catalogue.lists[kind];
     return await this.#listings.list(await this.acquire(this.#shared), kind);
+  }
+
+  /** Whether all is known that the server lists. */
+  get listed(): boolean {
+    return this.catalogue !== undefined && !this.#listings.reading;
+  }
+
+  /** Resolves when no list is being read. */
+  async settled(): Promise<void> {
+    for (const kind of LIST_KINDS) await this.#listings.settled(kind);
   }
 
   /** Lists of the server may have changed while its shared connection did not say so. */
