@@ -51,6 +51,10 @@ const SWEEP_MS = 10_000;
 const LOGIN_SWEEP_MS = 60_000;
 /** What is left of the time to drain for ending children and closing sockets. */
 const STOPPING_MS = 2_000;
+/** Children get so long to end, however short the time to drain is. */
+const MIN_STOPPING_MS = 4_500;
+/** Whatever is left so long before the end is killed: an operator's patience is not the servers' to use up. */
+const KILLING_MS = 700;
 
 export interface DaemonDeps {
   readonly log: Log;
@@ -179,9 +183,17 @@ export class Daemon {
     const before = this.#config;
     const moved = !isDeepStrictEqual([config.listen, config.tls], [before.listen, before.tls]);
     const login = await this.#openLogin(config);
-    const listener = moved ? await this.#listen(config) : this.#listener;
-    if (this.#draining) {
+    const unopen = async (): Promise<void> => {
       if (login?.state !== this.#login?.state) await login?.close();
+    };
+    const listener = moved
+      ? await this.#listen(config).catch(async (error: unknown) => {
+          await unopen();
+          throw error;
+        })
+      : this.#listener;
+    if (this.#draining) {
+      await unopen();
       return moved ? await listener?.close() : undefined;
     }
     const change = this.#directory.configure(config);
@@ -224,10 +236,13 @@ export class Daemon {
     const boards = [...this.#rooms.values()].map(({ endpoint }) => endpoint.switchboard);
     // Each by itself: a server whose calls are done need not wait for another one's.
     const patience = Math.max(0, this.#config.drainMs - STOPPING_MS);
-    await Promise.all([
+    const ending = Promise.all([
       ...boards.map((board) => this.#within(board.quiet(), patience).then(() => board.stop())),
       ...this.#retiring,
     ]);
+    await this.#within(ending, Math.max(this.#config.drainMs, MIN_STOPPING_MS) - KILLING_MS);
+    const killed = this.#watchdog.killAll();
+    if (killed > 0) this.#deps.log.warn({ killed }, "servers that did not end in time were killed");
     for (const stop of this.#stopSweeps) stop();
     this.#stopReaper?.();
     this.#sessions.close();
@@ -409,7 +424,8 @@ export class Daemon {
 
   /** Says which patterns of users and keys fit nothing. @param changed they are others than before */
   #lookAtPatterns(changed: boolean): void {
-    if (changed) this.#idlePatterns.expect(this.#directory.patterns);
+    const ofGroups = [...this.#config.groups.values()].flatMap(({ tools = [] }) => tools);
+    if (changed) this.#idlePatterns.expect([...this.#directory.patterns, ...ofGroups]);
     const servers = [...this.#rooms].map(([name, { endpoint }]) => {
       return { name, tools: endpoint.switchboard.upstream.catalogue?.tools };
     });

@@ -1,12 +1,12 @@
 import type { Clock } from "../telemetry/clock.ts";
 import type { PrettyLine } from "../telemetry/pretty-line.ts";
 import { rowsOf } from "./cells.ts";
+import type { EndpointLine } from "./endpoints.ts";
 import { Screen } from "./screen.ts";
 import type { TerminalSize } from "./screen.ts";
 import { isSettled, viewOf } from "./server-view.ts";
 import type { ServerNow } from "./server-view.ts";
 import { renderTable } from "./table.ts";
-import type { EndpointLine } from "./table.ts";
 
 const REDRAW_MS = 200;
 const FLUSH_MS = 30;

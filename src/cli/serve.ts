@@ -229,7 +229,8 @@ function tellTokens(config: Config, log: LeveledLog): void {
 /** What runs and where, for the log. */
 function announce(config: Config, url: string, log: LeveledLog): void {
   log.info({ servers: config.servers.size, source: config.source }, `listening on ${url}`);
-  for (const { label, url: endpoint } of endpointsOf(config, url)) log.info({}, `${label} is at ${endpoint}`);
+  for (const { label, url: endpoint, kind } of endpointsOf(config, url))
+    log.info({}, kind === "page" ? `${label}: ${endpoint}` : `${label} is at ${endpoint}`);
 }
 
 /** What runs and where, for a person: the table that settles while the servers start. */

@@ -4,6 +4,7 @@ import { allowsTool } from "../policy/tool-filter.ts";
 import { printable } from "../telemetry/printable.ts";
 import { remedyOf } from "../upstream/remedy.ts";
 import type { UpstreamStatus } from "../upstream/upstream.ts";
+import { joins } from "./endpoints.ts";
 
 /** One server as it is at a moment. */
 export interface ServerNow {
@@ -19,6 +20,8 @@ export interface ServerView {
   readonly state: ViewState;
   /** How long it took, or takes; "" where that means nothing. */
   readonly time: string;
+  /** How many tools it adds where all servers are together; undefined as long as that is not known. */
+  readonly offered?: number;
   /** What it offers, or how far it is. */
   readonly what: string;
   /** Which program or address it is, without what could be a secret. */
@@ -59,7 +62,7 @@ export function viewOf({ config, status }: ServerNow, now: number, place?: strin
       ...common,
       state: "ready",
       time,
-      what: toolsOf(config, catalogue.tools),
+      ...toolsOf(config, catalogue.tools),
       progress: undefined,
       failure: undefined,
     };
@@ -100,12 +103,13 @@ export function isSettled({ config, status }: ServerNow, now: number): boolean {
   }
 }
 
-function toolsOf({ toolFilter }: ServerConfig, tools: ReadonlySet<string>): string {
+function toolsOf(server: ServerConfig, tools: ReadonlySet<string>): { what: string; offered: number } {
+  const { toolFilter } = server;
   const all = tools.size;
-  if (toolFilter === undefined) return `${all} ${all === 1 ? "tool" : "tools"}`;
   let allowed = 0;
-  for (const tool of tools) if (allowsTool(toolFilter, tool)) allowed++;
-  return `${allowed} of ${all} tools`;
+  for (const tool of tools) if (toolFilter === undefined || allowsTool(toolFilter, tool)) allowed++;
+  const what = toolFilter === undefined ? `${all} ${all === 1 ? "tool" : "tools"}` : `${allowed} of ${all} tools`;
+  return { what, offered: joins(server) ? allowed : 0 };
 }
 
 function nextTry({ retryAt, restarts }: UpstreamStatus, now: number): string | undefined {

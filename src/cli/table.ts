@@ -1,5 +1,6 @@
 import { styleText } from "node:util";
 import { cut, fit, rowsOf, widthOf } from "./cells.ts";
+import type { EndpointLine } from "./endpoints.ts";
 import type { ServerView, ViewState } from "./server-view.ts";
 
 export interface TableSpace {
@@ -9,12 +10,9 @@ export interface TableSpace {
   readonly colour: boolean;
 }
 
-export interface EndpointLine {
-  readonly label: string;
-  readonly url: string;
-}
-
 const MAX_NAME = 24;
+/** Lines for servers, before URLs get any. */
+const MIN_SERVER_ROWS = 3;
 const STATES: readonly ViewState[] = ["failed", "login needed", "starting", "stopped", "ready"];
 const COLOURS = {
   ready: "green",
@@ -37,15 +35,18 @@ export function renderTable(
   space: TableSpace,
 ): string[] {
   const { columns } = space;
-  const urlLines = urls.length === 0 ? [] : ["", ...urlTable(urls)];
+  const urlLines = urls.length === 0 ? [] : ["", ...urlTable(urls, offeredBy(servers), columns)];
   const urlRows = urlLines.reduce((rows, line) => rows + rowsOf(line, columns), 0);
   const all = servers.flatMap((server) => serverLines(server, nameWidth(servers), space, true));
   if (all.length + urlRows <= space.rows) return [...all, ...urlLines];
   const short = servers.flatMap((server) => serverLines(server, nameWidth(servers), space, false));
   if (short.length + urlRows <= space.rows) return [...short, ...urlLines];
-  const pattern = patternOf(urls);
-  const tail = pattern === undefined ? [] : ["", pattern];
-  const tailRows = tail.reduce((rows, line) => rows + rowsOf(line, columns), 0);
+  const few = fewUrls(urls);
+  const rowsBelow = (): number => few.reduce((rows, line) => rows + rowsOf(line, columns), few.length === 0 ? 0 : 1);
+  // In a low terminal the servers come first.
+  while (few.length > 0 && rowsBelow() > space.rows - MIN_SERVER_ROWS) few.pop();
+  const tail = few.length === 0 ? [] : ["", ...few];
+  const tailRows = rowsBelow();
   return [...bounded(servers, space, Math.max(2, space.rows - tailRows)), ...tail];
 }
 
@@ -68,7 +69,7 @@ function bounded(servers: readonly ServerView[], space: TableSpace, rows: number
 export function summary(servers: readonly ServerView[]): string {
   const parts = STATES.map((state) => [servers.filter((server) => server.state === state).length, state] as const);
   const words = parts.filter(([count]) => count > 0).map(([count, state]) => `${count} ${state}`);
-  return `${servers.length} ${servers.length === 1 ? "server" : "servers"}: ${words.join(", ")}`;
+  return `${plural(servers.length, "server")}: ${words.join(", ")}`;
 }
 
 function nameWidth(servers: readonly ServerView[]): number {
@@ -116,15 +117,41 @@ function rest({ time, what, target, progress, failure, state }: ServerView, narr
   return parts.filter((part) => part !== "").join("  ");
 }
 
-function urlTable(urls: readonly EndpointLine[]): string[] {
-  const width = Math.min(MAX_NAME, Math.max(...urls.map(({ label }) => widthOf(label))));
-  return urls.map(({ label, url }) => `  ${fit(label, width)}  ${url}`);
+/** Tools of all of them together, as far as they are there. */
+function offeredBy(servers: readonly ServerView[]): string {
+  const tools = servers.reduce((sum, { offered }) => sum + (offered ?? 0), 0);
+  return plural(tools, "tool");
 }
 
-/** One line in the place of many URLs that differ only by the name in them. */
-function patternOf(urls: readonly EndpointLine[]): string | undefined {
-  const [first] = urls;
-  return first === undefined ? undefined : `  URLs   ${first.url.replace(`/${first.label}/`, "/NAME/")}`;
+function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+function urlTable(urls: readonly EndpointLine[], offered: string, columns: number): string[] {
+  const endpoints = urls.filter(({ kind }) => kind !== "page");
+  const width = Math.min(MAX_NAME, Math.max(0, ...endpoints.map(({ label }) => widthOf(label))));
+  const lines = endpoints.map(({ label, url, members }) => {
+    const line = `  ${fit(label, width)}  ${url}`;
+    if (members === undefined) return line;
+    const whole = `${line}   ${plural(members, "server")}, ${offered}`;
+    return widthOf(whole) <= columns ? whole : line;
+  });
+  return [...lines, ...pageLines(urls)];
+}
+
+function pageLines(urls: readonly EndpointLine[]): string[] {
+  const pages = urls.filter(({ kind }) => kind === "page");
+  return pages.flatMap(({ label, url }) => ["", `  ${label}:  ${url}`]);
+}
+
+/** In the place of many URLs that differ only by the name in them, one line; beside it those that there is one of. */
+function fewUrls(urls: readonly EndpointLine[]): string[] {
+  const all = urls.find(({ kind }) => kind === "all");
+  const first = urls.find(({ kind }) => kind === "server");
+  const lines = all === undefined ? [] : [`  all    ${all.url}`];
+  if (first !== undefined) lines.push(`  each   ${first.url.replace(/[^/]+(\/…)?\/(mcp|sse)$/, "NAME/$2")}`);
+  const page = urls.find(({ kind }) => kind === "page");
+  return page === undefined ? lines : [...lines, `  ${page.label}:  ${page.url}`];
 }
 
 function paint(text: string, state: ViewState, colour: boolean): string {

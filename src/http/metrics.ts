@@ -65,10 +65,12 @@ export async function metricsText(
   }
   counter(
     "requests_total",
-    "Requests relayed, by how they ended: ok, error (the server's answer), failed (no answer), cancelled.",
+    "Requests, by how they ended: ok, error (the server's answer), failed (no answer), cancelled; not relayed: denied, limited.",
     ["server", "outcome"],
     samples.flatMap(([server, { meter }]) =>
-      Object.entries(meter.requests).map(([outcome, value]) => [{ server, outcome }, value] as const),
+      Object.entries({ ...meter.requests, denied: meter.denied, limited: meter.limited }).map(
+        ([outcome, value]) => [{ server, outcome }, value] as const,
+      ),
     ),
   );
   counter(

@@ -100,7 +100,8 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     const answer = problem(c, 404, "nothing is served at this path; MCP endpoints are at /<name>/mcp");
     // Outside of a path prefix nothing may tell that there is one, and a page has links.
     const outside = deps.paths.local(pathOf(c.req.url)) === undefined;
-    return isBrowser(c.req.raw) && !outside ? deps.explain(c.req.raw, answer) : answer;
+    // Where the start page is switched off, nothing at all is at its place.
+    return isBrowser(c.req.raw) && !outside && c.req.path !== "/" ? deps.explain(c.req.raw, answer) : answer;
   });
   app.onError((error, c) => {
     deps.log.error({ error: String(error) }, "a page failed");

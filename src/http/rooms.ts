@@ -78,7 +78,7 @@ export function makeRooms(
 
 /** Who called what is kept in the file, else in the log: there of everybody where requests are logged, else of those with a name. */
 export function oversightOf(
-  server: ServerConfig,
+  server: Pick<ServerConfig, "logEnabled" | "logSilenced">,
   config: Config,
   { clock, log, audit, limits }: Pick<RoomDeps, "clock" | "log" | "audit" | "limits">,
 ): OversightDeps {

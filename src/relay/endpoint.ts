@@ -1,6 +1,7 @@
 import { offeredLists } from "../protocol/capabilities.ts";
 import type { ServerConfig, ToolFilter } from "../config/config.ts";
 import { both } from "../policy/rights.ts";
+import type { Principal } from "../policy/principal.ts";
 import type { ServerRights } from "../policy/rights.ts";
 import { allowsTool, filterToolList, filterTools } from "../policy/tool-filter.ts";
 import { removeKeys } from "../protocol/eras/object-text.ts";
@@ -30,6 +31,8 @@ const OWN_TO_THE_LINK = new Set(["notifications/initialized"]);
 export interface Place {
   /** What the states of its calls are bound to. */
   readonly name: string;
+  /** What the audit calls it. */
+  readonly displayName: string;
   /** What of the server is there; undefined: all. */
   readonly rights: ServerRights | undefined;
   /** The patterns which say so. */
@@ -62,7 +65,10 @@ export class ServerEndpoint implements Endpoint {
     this.switchboard = switchboard;
     this.#filter = config.toolFilter;
     this.#place = place;
-    this.#oversight = oversight === undefined ? undefined : Oversight.of(config, oversight);
+    this.#oversight =
+      oversight === undefined
+        ? undefined
+        : Oversight.of({ endpoint: place?.displayName ?? config.displayName, server: config }, oversight);
     this.modern = new ModernEndpoint({
       name: place?.name ?? config.name,
       switchboard,
@@ -114,6 +120,11 @@ export class ServerEndpoint implements Endpoint {
     return this.#place?.rights?.whole !== false;
   }
 
+  /** The same for one caller. */
+  wholeFor(principal: Principal): boolean {
+    return this.#rights({ principal })?.whole !== false;
+  }
+
   /** Whether a caller sees anything of a list of the server, and what changes it for him. */
   listing(kind: ListKind, caller: Caller): ExchangeHooks | "withheld" | undefined {
     const rights = this.#rights(caller);
@@ -148,11 +159,15 @@ export class ServerEndpoint implements Endpoint {
     spelled?: string,
   ): Exchange | undefined {
     const watched = this.#oversight?.admit(message, caller, reply);
-    if (watched === "refused") return undefined;
+    if (watched === "refused") {
+      this.switchboard.meter.limited++;
+      return undefined;
+    }
     const rights = this.#rights(caller);
     if (rights?.whole === false) {
       const answer = answerNarrowed(message, rights, false);
       if (answer !== undefined) {
+        if (answer.denied) this.switchboard.meter.denied++;
         reply.finish(answer.text, answer.status);
         return undefined;
       }
@@ -236,7 +251,7 @@ export class ServerEndpoint implements Endpoint {
   }
 
   /** What the caller may use here; undefined where nothing is kept from him. */
-  #rights({ principal }: Caller): ServerRights | undefined {
+  #rights({ principal }: Pick<Caller, "principal">): ServerRights | undefined {
     const own = principal.rights?.of(this.config.name);
     const here = this.#place?.rights;
     return own === undefined || here === undefined ? (own ?? here) : both(own, here);
@@ -272,6 +287,7 @@ export class ServerEndpoint implements Endpoint {
     spelled: string | undefined,
   ): Exchange | undefined {
     const refuse = (): undefined => {
+      this.switchboard.meter.denied++;
       watched?.ended("denied");
       const tool = spelled ?? message.stringParam("name") ?? "";
       reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Unknown tool: ${tool}`));

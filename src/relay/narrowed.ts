@@ -31,7 +31,7 @@ export function answerNarrowed(
   message: Message,
   rights: ServerRights,
   modern: boolean,
-): { readonly text: string; readonly status: number } | undefined {
+): { readonly text: string; readonly status: number; readonly denied: boolean } | undefined {
   const { method = "" } = message;
   if (ANYBODYS.has(method)) return undefined;
   const id = message.id ?? "null";
@@ -39,18 +39,20 @@ export function answerNarrowed(
   if (list !== undefined) {
     if (rights.any && (list === "tools" || list === "tasks")) return undefined;
     const empty = `{"${list}":[]}`;
-    return { text: resultText(id, modern ? toModernResult(method, empty, undefined) : empty), status: 200 };
+    const text = resultText(id, modern ? toModernResult(method, empty, undefined) : empty);
+    return { text, status: 200, denied: false };
   }
-  const refuse = (code: number, text: string, status = 200): { text: string; status: number } => ({
+  const refuse = (code: number, text: string, status = 200): { text: string; status: number; denied: boolean } => ({
     text: errorText(id, code, text),
     status,
+    denied: true,
   });
   switch (method) {
     case "logging/setLevel":
     case "resources/unsubscribe":
       return modern
         ? refuse(ErrorCode.methodNotFound, `Method not found: ${method}`, 404)
-        : { text: resultText(id, "{}"), status: 200 };
+        : { text: resultText(id, "{}"), status: 200, denied: false };
     case "prompts/get":
       return refuse(ErrorCode.invalidParams, `Unknown prompt: ${message.stringParam("name") ?? ""}`);
     case "resources/read":

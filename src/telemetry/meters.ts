@@ -10,6 +10,10 @@ export const DURATION_BOUNDS_MS = [5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5
  */
 export class ServerMeter {
   readonly requests: Record<Outcome, number> = { ok: 0, error: 0, failed: 0, cancelled: 0 };
+  /** Requests that a filter or the caller's rights forbade, so that the server never saw them. */
+  denied = 0;
+  /** … that were one too many for a limit. */
+  limited = 0;
   /** Requests per class of duration; the last one is for all that is longer. */
   readonly durations = new Float64Array(DURATION_BOUNDS_MS.length + 1);
   durationSumMs = 0;
@@ -39,7 +43,7 @@ export class ServerMeter {
 
 /** What is counted of the login. */
 export class LoginMeter {
-  readonly logins = { ok: 0, wrong_password: 0, throttled: 0, not_a_user: 0, provider_failed: 0 };
+  readonly logins = { ok: 0, wrong_password: 0, throttled: 0, denied: 0, not_a_user: 0, provider_failed: 0 };
   registrations = 0;
   tokens = 0;
   /** Logins whose token nobody used within a minute. */

@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import type { Clock } from "../telemetry/clock.ts";
-import { groupRuns, signalGroup } from "./child-group.ts";
+import { signalGroup } from "./child-group.ts";
 import { Fault } from "./fault.ts";
 import type { Watchdog } from "./watchdog.ts";
 
@@ -87,7 +87,7 @@ export class Child {
         await this.#leaderGone(this.#times.closedMs);
       }
       const group = this.process.pid;
-      if (!groupRuns(group)) return;
+      if (!this.#groupRuns()) return;
       signalGroup(group, "SIGTERM");
       if (await this.#groupGone(this.#times.termMs)) return;
       signalGroup(group, "SIGKILL");
@@ -117,11 +117,16 @@ export class Child {
     return promise;
   }
 
+  /** As long as its leader runs, nothing has to be looked up. */
+  #groupRuns(): boolean {
+    return !this.#exited || this.#watchdog.running.has(this.process.pid);
+  }
+
   /** There is no event for the end of a group, so it is asked, ever less often. */
   async #groupGone(ms: number): Promise<boolean> {
     const deadline = this.#clock.now() + ms;
     for (let pause = 5; ; pause = Math.min(2 * pause, 200)) {
-      if (!groupRuns(this.process.pid)) return true;
+      if (!this.#groupRuns()) return true;
       const left = deadline - this.#clock.now();
       if (left <= 0) return false;
       await new Promise<void>((resolve) => this.#clock.after(Math.min(pause, left), resolve));

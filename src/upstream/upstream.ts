@@ -8,6 +8,7 @@ import { LIST_KINDS } from "./catalogue.ts";
 import type { Catalogue, List, ListKind } from "./catalogue.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionListener } from "./connection.ts";
+import { FailureNews } from "./failure-news.ts";
 import { Fault } from "./fault.ts";
 import { Listings } from "./listings.ts";
 import type { Declaration, EraMemory, Introduction } from "./greeting.ts";
@@ -76,6 +77,7 @@ export class Upstream {
   readonly #slots = new Map<string, Slot>();
   readonly toolHeaders: ToolHeaders;
   readonly #memory: EraMemory;
+  readonly #news = new FailureNews();
   #introduction: Introduction | undefined;
   readonly #listings: Listings;
   #attemptAt: number | undefined;
@@ -246,8 +248,10 @@ export class Upstream {
             },
             noise: (line, from) => {
               if (shared) this.#progress = line;
-              if (from === "stderr") log.info({ server, stream: from }, line);
-              else log.warn({ server, stream: from }, `not a JSON-RPC message, skipped: ${line}`);
+              const fields = { server, stream: from };
+              if (!this.#news.isNew(line)) log.debug(fields, line);
+              else if (from === "stderr") log.info(fields, line);
+              else log.warn(fields, `not a JSON-RPC message, skipped: ${line}`);
               relay.noise(line, from);
             },
           });
@@ -255,6 +259,7 @@ export class Upstream {
         },
         ready: (connection, again) => {
           this.#introduction = connection.introduction;
+          this.#news.well();
           if (again) meter.reconnects++;
           if (shared && again) log.info({ server, ms: this.#attemptMs() }, "upstream ready again");
           log.debug({ server, shared, protocolVersion: connection.introduction.protocolVersion }, "connection open");
@@ -263,13 +268,15 @@ export class Upstream {
         },
         failed: (fault, retryMs) => {
           meter.failed(fault.code);
-          log.warn(
+          const { count, tell } = this.#news.failed(fault);
+          log[tell ? "warn" : "debug"](
             {
               server,
               code: fault.code,
               ...(fault.detail === undefined ? {} : { detail: fault.detail }),
               hint: remedyOf(fault, this.config),
               retryMs: Math.round(retryMs),
+              ...(count === 1 ? {} : { failures: count }),
             },
             `upstream failed: ${fault.message}`,
           );

@@ -1,3 +1,5 @@
+import { RunningGroups, signalGroup } from "./child-group.ts";
+
 /**
  * Reads `+ group` and `- group` until the writing end is gone, for whatever reason, then ends every group left. The
  * checks of the number are not decoration: `kill -9 -1` would end everything this user runs. `kill -9 -N` is the one
@@ -39,6 +41,8 @@ type Keeper = Bun.Subprocess<"pipe", "pipe", "ignore">;
  * reach direct children only, not what `npx` or `sh -c` started in turn.
  */
 export class Watchdog {
+  /** Which groups still run, for all children alike. */
+  readonly running = new RunningGroups();
   readonly #log: (message: string) => void;
   readonly #shell: string;
   readonly #groups = new Set<number>();
@@ -75,6 +79,16 @@ export class Watchdog {
     if (this.#groups.delete(group)) this.#tell(`- ${group}\n`);
   }
 
+  /**
+   * Kills every group that is still there, without asking it first.
+   * @returns how many there were
+   */
+  killAll(): number {
+    let killed = 0;
+    for (const group of this.#groups) if (signalGroup(group, "SIGKILL")) killed++;
+    return killed;
+  }
+
   /** Ends it; groups that are still listed end with it. */
   async stop(): Promise<void> {
     this.#stopped = true;
@@ -82,6 +96,8 @@ export class Watchdog {
     this.#keeper = undefined;
     if (keeper === undefined) return;
     swallow(keeper.stdin.end());
+    // With nobody left to guard there is nothing to wait for: after a thousand servers it would read for seconds.
+    if (this.#groups.size === 0) keeper.kill("SIGKILL");
     await keeper.exited;
   }
 

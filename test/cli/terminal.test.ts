@@ -18,26 +18,32 @@ const slow = (home: string): Record<string, unknown> => {
   return { command: "sh", args: ["-c", `${wait}; exec ${command} ${args.join(" ")}`] };
 };
 
-function configure(terminal: Terminal, servers: Record<string, unknown>, more: Record<string, unknown> = {}): void {
-  const config = { mcpProxy: { addr: "127.0.0.1:0", ...more }, mcpServers: servers };
+function configure(terminal: Terminal, servers: Record<string, unknown>, groups: Record<string, unknown> = {}): void {
+  const config = { mcpProxy: { addr: "127.0.0.1:0" }, mcpServers: servers, groups };
   writeFileSync(join(terminal.home, "c.jsonc"), JSON.stringify(config, null, 2));
 }
 
 testWith(tmux, "the table settles while servers start, and the log goes on below it", async (path) => {
   await using terminal = await openTerminal(path, { columns: 110, rows: 50 });
   const filter = { mode: "block", list: ["echo"] };
-  configure(terminal, {
-    healthy: tools({ options: { toolFilter: filter } }),
-    slow: slow(terminal.home),
-    broken: { command: "sh", args: ["-c", "echo first >&2; echo ModuleNotFoundError >&2; exit 3"] },
-    missing: { command: "no-such-program" },
-  });
+  configure(
+    terminal,
+    {
+      healthy: tools({ options: { toolFilter: filter } }),
+      slow: slow(terminal.home),
+      broken: { command: "sh", args: ["-c", "echo first >&2; echo ModuleNotFoundError >&2; exit 3"] },
+      missing: { command: "no-such-program" },
+    },
+    { dev: { servers: ["healthy", "slow"] } },
+  );
   await terminal.type(SERVE);
   const starting = await terminal.until(
     (screen) =>
       /slow +starting.*Installed 34 /.test(screen) && /healthy +ready/.test(screen) && /missing +failed/.test(screen),
   );
-  expect(starting).toMatch(/mcp-proxy \S+ {3}c\.jsonc \(4 servers\) {3}listening on http:\/\/127\.0\.0\.1:\d+\//);
+  expect(starting).toMatch(
+    /mcp-proxy \S+ {3}c\.jsonc \(4 servers, 1 group\) {3}listening on http:\/\/127\.0\.0\.1:\d+\//,
+  );
   expect(starting).toMatch(/healthy +ready +\d+\.\d s +9 of 10 tools/);
   expect(starting).toContain("Installed 34 \\x1b[2Jpackages 宽");
   expect(starting).toMatch(/broken +failed +upstream\.exited: the server's process is gone: exit code 3, next try/);
@@ -45,6 +51,9 @@ testWith(tmux, "the table settles while servers start, and the log goes on below
   expect(starting).toMatch(/missing +failed +upstream\.not_found: command "no-such-program" was not found/);
   expect(starting).toContain("hint: install the program");
   expect(starting).toMatch(/in c\.jsonc:\d+:\d+/);
+  expect(starting).toMatch(/ all +http:\/\/127\.0\.0\.1:\d+\/mcp {3}4 servers, \d+ tools/);
+  expect(starting).toMatch(/dev \(group\) +http:\/\/127\.0\.0\.1:\d+\/dev\/mcp/);
+  expect(starting).toMatch(/connect a client: {2}http:\/\/127\.0\.0\.1:\d+\/\n/);
   expect(starting).toMatch(/healthy +http:\/\/127\.0\.0\.1:\d+\/healthy\/mcp/);
 
   writeFileSync(join(terminal.home, "go"), "");
@@ -115,7 +124,11 @@ testWith(tmux, "a terminal that is closed ends the proxy; SIGHUP in an open one 
   process.kill(pid, "SIGHUP");
   await terminal.until((seen) => seen.includes("the configuration was taken over"));
   await terminal.close();
-  while (alive(pid)) await Bun.sleep(50);
+  const deadline = Date.now() + 10_000;
+  while (alive(pid) && Date.now() < deadline) await Bun.sleep(50);
+  const left = alive(pid);
+  if (left) process.kill(pid, "SIGKILL");
+  expect(left).toBe(false);
 });
 
 testWith(tmux, "states have colours, but for who set NO_COLOR", async (path) => {
@@ -139,6 +152,8 @@ testWith(tmux, "TERM=dumb: plain lines, nothing is drawn", async (path) => {
   const screen = await terminal.until((seen) => seen.includes("upstream ready"));
   expect(screen).toContain("listening on http://127.0.0.1:");
   expect(screen).toMatch(/one is at http:\S+\/one\/mcp/);
+  expect(screen).toMatch(/all is at http:\S+\d\/mcp/);
+  expect(screen).toMatch(/connect a client: http:\S+\d\/\n/);
   expect(screen).not.toMatch(/one +ready/);
 });
 

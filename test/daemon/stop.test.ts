@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { EventReader, HttpClient, INITIALIZE, connect } from "../http/client.ts";
 import { until } from "../upstream/processes.ts";
 import { childrenOf } from "../faults/footprint.ts";
@@ -88,6 +89,27 @@ describe("SIGTERM with a call in flight", () => {
 });
 
 describe("SIGTERM", () => {
+  test("servers that will not end are killed before the time to drain is over", async () => {
+    using place = new Place();
+    const deaf = { command: "sh", args: ["-c", "trap '' TERM; echo up >&2; while :; do sleep 1; done"] };
+    const many = Object.fromEntries(Array.from({ length: 30 }, (_, n) => [`deaf${n}`, deaf]));
+    const ledger = place.file("ledger");
+    // Deaf as well, and with a call in flight it begins to end late.
+    const script = `trap '' TERM; ${process.execPath} ${join(import.meta.dir, "../fixtures/fault-server.ts")}; sleep 300`;
+    const late = { command: "sh", args: ["-c", script], env: { FAULT_LEDGER: ledger } };
+    place.write({ ...many, late }, { drainSeconds: 5 });
+    await using proxy = await Launched.up(place);
+    const client = await connect(`${proxy.url}/late/mcp`);
+    const hanging = client.request("tools/call", { name: "hang", arguments: {} });
+    await until("the server has the call", () => readFileSync(ledger, "utf8").includes("hang"));
+    const children = childrenOf(proxy.process.pid);
+    expect(children.length).toBeGreaterThan(30);
+    expect(await proxy.stop()).toBe(0);
+    expect(proxy.log.find(({ msg }) => msg === "servers that did not end in time were killed")?.["killed"]).toBe(1);
+    await until("no child is left", () => children.every((pid) => !existsSync(`/proc/${pid}`)));
+    await hanging;
+  });
+
   test("while children are still connecting ends them too", async () => {
     using place = new Place();
     const ledger = place.file("ledger");

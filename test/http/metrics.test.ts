@@ -129,6 +129,47 @@ describe("/metrics", () => {
   });
 });
 
+test("requests that a filter, a right or a limit forbade are counted, in both eras and at the URL of all", async () => {
+  await using proxy = await startProxy(
+    {
+      it: tools({ options: { toolFilter: { mode: "block", list: ["echo"] } }, limits: { requestsPerMinute: 5 } }),
+    },
+    { mcpProxy: {} },
+  );
+  const client = await connect(`${proxy.url}/it/mcp`);
+  expect((await client.request("tools/call", { name: "echo" })).last.error?.message).toBe("Unknown tool: echo");
+  const all = await connect(`${proxy.url}/mcp`);
+  await all.request("tools/call", { name: "it__echo" });
+  const modern = {
+    "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+    "io.modelcontextprotocol/clientInfo": { name: "t", version: "1" },
+    "io.modelcontextprotocol/clientCapabilities": {},
+  };
+  const response = await fetch(`${proxy.url}/it/mcp`, {
+    method: "POST",
+    headers: {
+      "Content-Type": "application/json",
+      Accept: "application/json, text/event-stream",
+      "MCP-Protocol-Version": "2026-07-28",
+      "Mcp-Method": "tools/call",
+      "Mcp-Name": "echo",
+    },
+    body: JSON.stringify({
+      jsonrpc: "2.0",
+      id: 1,
+      method: "tools/call",
+      params: { name: "echo", arguments: {}, _meta: modern },
+    }),
+  });
+  expect(await response.text()).toContain("Unknown tool: echo");
+  const of = async (outcome: string): Promise<number | undefined> =>
+    value(await scrape(proxy), "mcp_proxy_requests_total", { server: "it", outcome });
+  expect(await of("denied")).toBe(3);
+  expect(await of("limited")).toBe(0);
+  for (let n = 0; n < 4; n++) await client.request("tools/call", { name: "echo" });
+  expect(await of("limited")).toBeGreaterThan(0);
+});
+
 test("logins, registrations and tokens are counted where there is a login", async () => {
   await using proxy = await startLogin();
   const { client_id: id } = await registerClient(proxy.url);

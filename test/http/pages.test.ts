@@ -112,7 +112,8 @@ describe("where some servers are protected", () => {
     expect(JSON.stringify(proxy.log)).not.toContain(SECRET);
   });
   test("/livez and /readyz are public, and name nothing to strangers", async () => {
-    await proxy.logged((line) => String(line["msg"]).includes("Adding tool"));
+    for (const server of ["shut", "other", "open", "hook"])
+      await proxy.logged((line) => line["msg"] === "upstream ready" && line["server"] === server);
     for (const path of ["/px/livez", "/px/readyz", "/px/livez/", "/px/readyz/"]) {
       const { status, text } = await page(proxy, path, { "X-Forwarded-For": "203.0.113.9" });
       expect([path, status]).toEqual([path, 200]);

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { startProxy } from "../support/proxy.ts";
 import type { RunningProxy } from "../support/proxy.ts";
-import { HttpClient, INITIALIZE, connect, readAnswer, tools } from "./client.ts";
+import { HttpClient, INITIALIZE, connect, tools } from "./client.ts";
 import { exchange, request } from "./raw.ts";
 
 let proxy: RunningProxy;

@@ -37,7 +37,7 @@ function below(pid: number): number[] {
 }
 
 async function walk(machine: BareRoot): Promise<void> {
-  const home = "/home/node";
+  const home = join("/home", "node");
   const options = { user: "node:node", cwd: `${home}/mcp-proxy`, env: { HOME: home, NO_COLOR: "1" } };
   const type = (line: string): string => machine.run(["sh", "-c", line], { ...options, shown: line });
   machine.run(["git", "clone", "-q", "/srv/mcp-proxy.git"], { ...options, cwd: home, shown: "git clone …/mcp-proxy" });

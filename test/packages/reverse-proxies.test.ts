@@ -99,11 +99,14 @@ describe("the manual's configurations for reverse proxies let everything through
         stdout: "ignore",
         stderr: "pipe",
       });
-      await listens(port, child);
-      await through(`http://127.0.0.1:${port}`, proxy);
-      // Its own way to stop waits for streams.
-      child.kill("SIGKILL");
-      await child.exited;
+      try {
+        await listens(port, child);
+        await through(`http://127.0.0.1:${port}`, proxy);
+      } finally {
+        // Its fast way to stop: killed, it would leave its workers behind.
+        child.kill("SIGTERM");
+        await child.exited;
+      }
     },
     60_000,
   );

@@ -46,15 +46,17 @@ export class Introductions {
 
   /** Waits for servers that have not said anything yet, but not for long. */
   async join(asking: Asking): Promise<Joined> {
-    const members = this.#deps.roster().of(asking.caller.principal);
+    const roster = this.#deps.roster();
+    const members = roster.of(asking.caller.principal);
     const said = await Promise.all(members.map((member) => this.#of(member, asking)));
     const known = members.flatMap((member, index) => {
       const introduction = said[index];
       return introduction === undefined ? [] : [{ member, introduction }];
     });
     const all = known.map(({ member }) => offered(member));
-    // What a server that is still starting will have is not known: clients are told to look when it is there.
-    if (known.length < members.length) all.push(Object.fromEntries(LISTS.map((list) => [list, {}])));
+    // What a server will have that is still starting, or that this caller may use later, is not known: clients are told
+    // to look when it is there.
+    if (known.length < roster.members.length) all.push(Object.fromEntries(LISTS.map((list) => [list, {}])));
     const capabilities = joinCapabilities(all);
     for (const list of LISTS) {
       const capability = capabilities[list];

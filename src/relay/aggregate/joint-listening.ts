@@ -12,6 +12,7 @@ import { LISTS } from "../../upstream/catalogue.ts";
 import type { ListKind } from "../../upstream/catalogue.ts";
 import type { Caller, Reply } from "../ends.ts";
 import { Listening } from "../listening.ts";
+import { heard } from "./member.ts";
 import type { Member } from "./member.ts";
 import type { Roster } from "./roster.ts";
 
@@ -88,12 +89,14 @@ export class JointListening {
 
   /** The lists of a server are not as they were, or it is back. */
   changed(member: Member, kinds: readonly ListKind[]): void {
-    if (this.#over || !member.reaches(this.#caller.principal)) return;
+    const { principal } = this.#caller;
+    if (this.#over || !member.reaches(principal)) return;
     const part = this.#parts.get(member.name);
     // What a server has agreed to tell, it tells itself.
     const told = part?.listening === undefined ? [] : listKinds(part.agreed ?? {});
     if (part?.listening === undefined) this.#open(member);
-    this.#listsChanged(kinds.map((kind) => LISTS[kind].capability).filter((list) => !told.includes(list)));
+    const news = heard(member, principal, kinds).map((kind) => LISTS[kind].capability);
+    this.#listsChanged(news.filter((list) => !told.includes(list)));
   }
 
   /** Other servers are behind the URL. @param different clients have other things to see */
@@ -138,7 +141,9 @@ export class JointListening {
     const { resourceSubscriptions: _, ...lists } = this.#filter;
     const filter: ListenFilter = {
       ...lists,
-      ...(member.endpoint.whole ? {} : { promptsListChanged: false, resourcesListChanged: false }),
+      ...(member.endpoint.wholeFor(this.#caller.principal)
+        ? {}
+        : { promptsListChanged: false, resourcesListChanged: false }),
       ...(spelled.size === 0 ? {} : { resourceSubscriptions: [...spelled.keys()] }),
     };
     const params = this.#request.params === undefined ? "{}" : this.#request.slice(this.#request.params);

@@ -12,13 +12,13 @@ import type { Clock } from "../../telemetry/clock.ts";
 import type { Message } from "../../protocol/message.ts";
 import { LISTS, LIST_KINDS } from "../../upstream/catalogue.ts";
 import type { ListKind } from "../../upstream/catalogue.ts";
-import type { Caller } from "../ends.ts";
+import type { Caller, Reply } from "../ends.ts";
 import type { ModernRequest } from "../modern-endpoint.ts";
 import type { ModernSide } from "../served.ts";
 import type { Introductions } from "./introductions.ts";
 import { JointListening } from "./joint-listening.ts";
 import type { Lists } from "./lists.ts";
-import { Answer } from "./member.ts";
+import { Answer, partOf } from "./member.ts";
 import type { Asking, Member } from "./member.ts";
 import { missingOf } from "./missing-of.ts";
 import { Renamed } from "./renamed.ts";
@@ -33,6 +33,8 @@ export interface ModernAggregateDeps {
   readonly lists: Lists;
   readonly routes: Routes;
   readonly introductions: Introductions;
+  /** Counts what no single server is asked for. @returns whether it may go on; else it was answered */
+  counts(message: Message, caller: Caller, reply: Reply): boolean;
 }
 
 /** The stateless side of a URL that serves several servers. */
@@ -55,21 +57,21 @@ export class ModernAggregate implements ModernSide {
     const modern = { envelope, meta: meta === undefined ? "{}" : message.slice(meta) };
     const asking: Asking = { caller, session: undefined, modern };
     const kind = METHODS.get(method);
-    if (kind !== undefined) return void this.#list(kind, asked, asking);
+    if (kind !== undefined) return this.#counts(asked) ? void this.#list(kind, asked, asking) : undefined;
     switch (method) {
       case "server/discover":
         return void this.#discover(asked, asking);
       case "subscriptions/listen":
-        return this.#listen(asked, asking);
+        return this.#counts(asked) ? this.#listen(asked, asking) : undefined;
       case "tools/call":
       case "prompts/get":
       case "resources/read":
       case "completion/complete":
         if (this.#routed(asked)) return;
         // What is not known yet can be what was asked for.
-        if (!this.#deps.lists.waits(asking)) return refuse(asked, missingOf(asked.message, true));
+        if (!this.#deps.lists.waits(asking)) return this.#refuse(asked, missingOf(asked.message, true));
         return void this.#deps.lists.learn(asking).then(() => {
-          if (!this.#routed(asked)) refuse(asked, missingOf(asked.message, true));
+          if (!this.#routed(asked)) this.#refuse(asked, missingOf(asked.message, true));
         });
       default:
         return this.#other(asked, method);
@@ -176,10 +178,19 @@ export class ModernAggregate implements ModernSide {
     const [only, another] = members;
     if (only !== undefined && another === undefined) return send(asked, { member: only, message: asked.message });
     const unknown = { code: ErrorCode.methodNotFound, text: `Method not found: ${method}` };
-    if (GONE.has(method) || !method.startsWith("tasks/")) return refuse(asked, unknown, 404);
+    if (GONE.has(method) || !method.startsWith("tasks/")) return this.#refuse(asked, unknown, 404);
+    if (!this.#counts(asked)) return;
     void this.#firstThatKnows(members, asked).then((text) =>
       text === undefined ? refuse(asked, unknown, 404) : asked.reply.finish(text, statusIn(text, method)),
     );
+  }
+
+  #counts({ message, caller, reply }: ModernRequest): boolean {
+    return this.#deps.counts(message, caller, reply);
+  }
+
+  #refuse(asked: ModernRequest, missing: Missing, status = 200): void {
+    if (this.#counts(asked)) refuse(asked, missing, status);
   }
 
   async #firstThatKnows(members: readonly Member[], asked: ModernRequest): Promise<string | undefined> {
@@ -187,7 +198,8 @@ export class ModernAggregate implements ModernSide {
     for (const member of members) {
       if (member.endpoint.switchboard.upstream.introduction?.era !== "modern") continue;
       const reply = new Answer();
-      member.endpoint.modern.request({ ...asked, reply, onLeave: () => undefined });
+      const caller = partOf(asked.caller);
+      member.endpoint.modern.request({ ...asked, caller, reply, onLeave: () => undefined });
       const text = await reply.text;
       if (text !== undefined && getKey(text, "result") !== undefined) return text;
       refused ??= text;
