@@ -111,6 +111,7 @@ export class AuthorizationServer {
       rights: (user) => deps.accounts.rightsOf(user),
       mark: (user) => this.#users.mark(user),
       unchanged: (user, mark) => this.#users.unchanged(user, mark),
+      meter: deps.meter,
     });
     this.#pages = new Pages(oauth.templateDir, log);
     this.resources = new Resources(config);

@@ -109,6 +109,7 @@ export class Login {
       }
       const action = params.get("action");
       if (action === "cancel" || action === "deny") {
+        this.#deps.meter.logins.cancelled++;
         throw new Answerable(
           new OAuthError("access_denied", "the user did not allow it"),
           login.redirectUri,
@@ -129,18 +130,24 @@ export class Login {
       if (provider === undefined) throw new Unanswerable("No login leads here.", "owner", undefined, { status: 404 });
       const cookies = request.headers.get("cookie");
       const pending = provider.open(new Params(searchParams), cookie.read(cookies), cookies);
+      const { logins } = this.#deps.meter;
+      const finish = async (): Promise<Arrived> => {
+        try {
+          return await provider.finish(search, pending);
+        } catch (error) {
+          if (error instanceof Unanswerable) logins[error.turn === "stranger" ? "not_a_user" : "provider_failed"]++;
+          else if (error instanceof Answerable) logins.cancelled++;
+          throw error;
+        }
+      };
       if (pending.request.clientId === START_PAGE) {
-        const { user } = await provider.finish(search, pending);
+        const { user } = await finish();
         const home = redirectTo(pending.request.redirectUri);
         home.headers.append("Set-Cookie", await this.#deps.visits.begin(user, true));
         return home;
       }
       const client = await this.#client(pending.request.clientId, visitor);
-      const arrived = await provider.finish(search, pending).catch((error: unknown) => {
-        const { logins } = this.#deps.meter;
-        if (error instanceof Unanswerable) logins[error.turn === "stranger" ? "not_a_user" : "provider_failed"]++;
-        throw error;
-      });
+      const arrived = await finish();
       return await this.#allow(pending.request, client, arrived.user, this.#deps.keepSealed(arrived));
     };
     // Strangers find this address too, and must not read there what the path prefix is.
@@ -169,6 +176,7 @@ export class Login {
         return await provider.begin(login, cookie.read(cookies) ?? "", cookies);
       } catch (error) {
         if (!(error instanceof ProviderTrouble)) throw error;
+        this.#deps.meter.logins.provider_failed++;
         const turn = error.down ? "later" : "owner";
         throw new Unanswerable(`${provider.label} cannot be used at the moment.`, turn, undefined, { status: 503 });
       }
