@@ -45,11 +45,17 @@ fmt: node_modules/.installed
 bench conformance: build
 	$(BUN) $(if $(filter bench,$@),bench/run.ts,test/conformance/run.ts)
 
+bench-logins: node_modules/.installed # what 20 logins in flight cost relayed calls
+	$(BUN) bench/logins.ts
+
 bench-growth: build
 	$(BUN) bench/growth.ts
 
 soak: node_modules/.installed # a few minutes of kills under load; FAULT_SEED=n repeats a run
 	$(BUN) test/faults/soak.ts
+
+rules: node_modules/.installed # breaks each rule of the login in a copy and sees a test turn red; some of them: LINES="34 35"
+	$(BUN) test/oauth/rules/run.ts $(LINES)
 
 check: lint test conformance
 
@@ -69,7 +75,7 @@ schema: node_modules/.installed # after a change of src/config/schema*.ts
 	$(BUN) scripts/config-schema.ts
 	$(BUN) scripts/manual.ts
 
-manual: node_modules/.installed # the parts of README.md and docs/ that are made of the program itself
+manual: node_modules/.installed # the pages of docs/ that are made of the program itself
 	$(BUN) scripts/manual.ts
 
-.PHONY: run build dist test lint fmt bench bench-growth conformance soak check install lock schema manual
+.PHONY: run build dist test lint fmt bench bench-logins bench-growth conformance soak rules check install lock schema manual

@@ -1,11 +1,10 @@
 /**
- * Writes what the manual takes from the program itself: docs/configuration.md from the schema, and the table of clients
- * in README.md. Run: bun scripts/manual.ts (a test compares).
+ * Writes the pages of the manual that are made of the program itself: docs/configuration.md from the schema, and
+ * docs/clients.md from the table of clients. Run: bun scripts/manual.ts (a test compares).
  */
 import { configurationPage } from "../src/config/reference.ts";
-import { clientsSection, replaceSection } from "./clients-section.ts";
+import { clientsPage } from "./clients-page.ts";
 
-const at = (file: string): URL => new URL(`../${file}`, import.meta.url);
-await Bun.write(at("docs/configuration.md"), configurationPage());
-const readme = await Bun.file(at("README.md")).text();
-await Bun.write(at("README.md"), replaceSection(readme, clientsSection()));
+const at = (file: string): URL => new URL(`../docs/${file}`, import.meta.url);
+await Bun.write(at("configuration.md"), configurationPage());
+await Bun.write(at("clients.md"), clientsPage());

@@ -157,7 +157,7 @@ export class Daemon {
    * @throws Error when there is no server
    */
   async startStdio(write: (line: string) => void): Promise<Stdio> {
-    this.#rooms = this.#makeRooms(this.#config, undefined);
+    this.#rooms = this.#makeRooms(this.#config, undefined, this.#config.servers.size > 1);
     this.#joint = this.#makeJoint(this.#config, this.#rooms, undefined, true);
     const [only, another] = this.#rooms.values();
     const room = another === undefined ? only : this.#joint.get(EVERYTHING_ENDPOINT);
@@ -183,9 +183,17 @@ export class Daemon {
     const before = this.#config;
     const moved = !isDeepStrictEqual([config.listen, config.tls], [before.listen, before.tls]);
     const login = await this.#openLogin(config);
-    const listener = moved ? await this.#listen(config) : this.#listener;
-    if (this.#draining) {
+    const unopen = async (): Promise<void> => {
       if (login?.state !== this.#login?.state) await login?.close();
+    };
+    const listener = moved
+      ? await this.#listen(config).catch(async (error: unknown) => {
+          await unopen();
+          throw error;
+        })
+      : this.#listener;
+    if (this.#draining) {
+      await unopen();
       return moved ? await listener?.close() : undefined;
     }
     const change = this.#directory.configure(config);
@@ -311,7 +319,7 @@ export class Daemon {
     );
   }
 
-  #makeRooms(config: Config, login: AuthorizationServer | undefined): Map<string, Room> {
+  #makeRooms(config: Config, login: AuthorizationServer | undefined, own = false): Map<string, Room> {
     const { clock, random, log } = this.#deps;
     const running = this.#listener !== undefined;
     // What a reload brings must not end what runs.
@@ -327,6 +335,7 @@ export class Daemon {
       clock,
       random,
       log,
+      own,
       onPanic,
       meters: this.#meters,
       watchdog: this.#watchdog,
@@ -415,7 +424,8 @@ export class Daemon {
 
   /** Says which patterns of users and keys fit nothing. @param changed they are others than before */
   #lookAtPatterns(changed: boolean): void {
-    if (changed) this.#idlePatterns.expect(this.#directory.patterns);
+    const ofGroups = [...this.#config.groups.values()].flatMap(({ tools = [] }) => tools);
+    if (changed) this.#idlePatterns.expect([...this.#directory.patterns, ...ofGroups]);
     const servers = [...this.#rooms].map(([name, { endpoint }]) => {
       return { name, tools: endpoint.switchboard.upstream.catalogue?.tools };
     });

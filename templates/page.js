@@ -5,15 +5,17 @@ for (const box of document.querySelectorAll(".copy")) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "small copier";
-  button.textContent = "Copy";
   const text = box.querySelector("code").textContent;
-  button.setAttribute("aria-label", `Copy ${text.split("\n")[0]}`);
+  /** Shows a word, and reads out of what: a page has many of these buttons. */
+  const say = (word) => {
+    button.textContent = word;
+    button.setAttribute("aria-label", `${word} ${text.split("\n")[0]}`);
+  };
+  say("Copy");
   button.addEventListener("click", () => {
     void copied(text, box).then((done) => {
-      button.textContent = done ? "Copied" : "Press Ctrl+C";
-      setTimeout(() => {
-        button.textContent = "Copy";
-      }, 2000);
+      say(done ? "Copied" : "Press Ctrl+C");
+      setTimeout(say, 2000, "Copy");
     });
   });
   box.append(button);

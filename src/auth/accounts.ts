@@ -49,9 +49,8 @@ export class Accounts implements UserSource {
     const configured = this.#configured.get(name) ?? withoutPassword(this.#configured.fitting(name));
     if (this.#file === undefined) return configured;
     if (this.#file === "unread") return undefined;
-    const filed =
-      this.#file.get(name) ?? (configured?.email && this.#file.get(configured.email)) ?? this.#file.fitting(name);
-    if (filed === undefined || filed === "") return configured;
+    const filed = entryIn(this.#file, name, configured?.email);
+    if (filed === undefined) return configured;
     // Nobody's own entry: a password in it would let in everybody who knows it, under any name.
     const own = this.#file.get(name) === filed ? filed.password : undefined;
     return {
@@ -97,10 +96,28 @@ export class Accounts implements UserSource {
     return this.#file === "unread";
   }
 
+  /**
+   * Users of the configuration whom no entry of the users file names and no rule of their own holds back: by the sum of
+   * both they may use everything, which somebody who took them out of the file may not expect.
+   */
+  get unbounded(): string[] {
+    if (this.#file === undefined || this.#file === "unread") return [];
+    const file = this.#file;
+    return [...this.#configured.names()].filter((name) => {
+      const own = this.#configured.get(name);
+      return own !== undefined && own.allowedTools === undefined && entryIn(file, name, own.email) === undefined;
+    });
+  }
+
   #ruleOf(name: string): Rule {
     const user = this.find(name);
     return user === undefined ? NOTHING : { allowed: user.allowedTools, denied: user.deniedTools };
   }
+}
+
+/** Somebody's entry in the users file: under his name, his address, or a pattern that fits. */
+function entryIn(file: Named, name: string, email: string | undefined): UserConfig | undefined {
+  return file.get(name) ?? (email ? file.get(email) : undefined) ?? file.fitting(name);
 }
 
 /** A pattern is nobody's own entry: a password in it would let in everybody who knows it, under any name. */

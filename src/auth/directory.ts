@@ -29,6 +29,8 @@ export class Directory {
   readonly keys = new ApiKeys();
   readonly #deps: DirectoryDeps;
   #config: Config | undefined;
+  /** Who was said to be held back by no rule. */
+  #unbounded: ReadonlySet<string> = new Set();
   #users: WatchedFile<UserConfig> | undefined;
   #keysFile: WatchedFile<ApiKeyConfig> | undefined;
 
@@ -85,7 +87,21 @@ export class Directory {
     const { users = new Map<string, UserConfig>() } = this.#config ?? {};
     const filed = this.#users === undefined ? undefined : (this.#users.entries ?? "unread");
     const all = this.#keysNow();
-    return { users: this.accounts.replace(users, filed), keys: this.keys.replace(all) };
+    const change = { users: this.accounts.replace(users, filed), keys: this.keys.replace(all) };
+    this.#tellOfUnbounded();
+    return change;
+  }
+
+  #tellOfUnbounded(): void {
+    const now = new Set(this.accounts.unbounded);
+    for (const user of now) {
+      if (this.#unbounded.has(user)) continue;
+      this.#deps.log.warn(
+        { user },
+        `${JSON.stringify(user)} is not in the users file and has no allowed_tools in the configuration, so this user may use everything; write "allowed_tools" there, or remove the entry`,
+      );
+    }
+    this.#unbounded = now;
   }
 }
 

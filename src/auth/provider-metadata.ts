@@ -8,6 +8,8 @@ import type { ProviderPreset } from "./provider-presets.ts";
 const FRESH_MS = 60 * 60_000;
 /** After a failure nobody asks again for so long: a flood of logins must not become a flood of requests. */
 const RETRY_MS = 5_000;
+/** `openid-client`: the document's issuer is not the one that was expected. */
+const OTHER_ISSUER = "OAUTH_JSON_ATTRIBUTE_COMPARISON_FAILED";
 
 /** What a provider says about itself (OpenID Connect Discovery 1.0 section 3), as far as it is checked here. */
 export interface ProviderMetadata {
@@ -77,16 +79,23 @@ export class ProviderDirectory {
 
   async #discover(): Promise<ProviderMetadata> {
     const { discovery, customFetch, allowInsecureRequests } = await import("openid-client");
-    // An issuer with a path is often written with one slash too many; the provider's own spelling counts then.
-    const server = new URL(this.issuer.href.replace(/\/+$/, ""));
     const options = {
       [customFetch]: this.fetch,
       execute: this.issuer.protocol === "http:" ? [allowInsecureRequests] : [],
     };
+    const find = async (server: URL): Promise<ProviderMetadata> => {
+      const configuration = await discovery(server, this.config.clientId, undefined, undefined, options);
+      return configuration.serverMetadata() as unknown as ProviderMetadata;
+    };
+    // With a path, some issuers end in a slash and some do not, and people copy either. The provider's own spelling
+    // counts: its tokens have it.
+    const plain = this.issuer.href.replace(/\/+$/, "");
     let found: ProviderMetadata;
     try {
-      const configuration = await discovery(server, this.config.clientId, undefined, undefined, options);
-      found = configuration.serverMetadata() as unknown as ProviderMetadata;
+      found = await find(new URL(plain)).catch((error: unknown) => {
+        if (this.issuer.pathname === "/" || (error as { code?: unknown }).code !== OTHER_ISSUER) throw error;
+        return find(new URL(`${plain}/`));
+      });
     } catch (error) {
       throw this.#discoveryTrouble(error);
     }

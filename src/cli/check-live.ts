@@ -6,6 +6,7 @@ import { Daemon } from "../daemon.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { fit } from "./cells.ts";
+import { withAccessFiles } from "./check-access.ts";
 import { check, checkReport, renderProblems } from "./check.ts";
 import type { CheckOptions } from "./check.ts";
 import { placesOf } from "./places.ts";
@@ -43,7 +44,8 @@ interface Outcome {
  */
 export async function checkLive(options: CheckOptions, io: ServeIo, clock: Clock): Promise<number> {
   const { env, cwd, home, fetch } = io;
-  const loaded = await loadConfig(options.source, { env, cwd, home, fetch, overrides: options.overrides });
+  const context = { env, cwd, home, fetch, overrides: options.overrides };
+  const loaded = withAccessFiles(await loadConfig(options.source, context), cwd);
   const { config } = loaded;
   // Mistakes first: what is wrong on paper need not be tried.
   if (config === undefined) return await check(options, io);

@@ -1,6 +1,7 @@
 import type { Loaded, LoadContext, Overrides, Source } from "../config/context.ts";
 import { loadConfig } from "../config/load.ts";
 import type { Problem } from "../config/problem.ts";
+import { withAccessFiles } from "./check-access.ts";
 import { printable } from "../telemetry/printable.ts";
 
 export interface CheckOptions {
@@ -27,7 +28,8 @@ export interface CheckIo {
  */
 export async function check(options: CheckOptions, io: CheckIo): Promise<number> {
   const { env, cwd, home, fetch } = io;
-  const loaded = await loadConfig(options.source, { env, cwd, home, fetch, overrides: options.overrides });
+  const context = { env, cwd, home, fetch, overrides: options.overrides };
+  const loaded = withAccessFiles(await loadConfig(options.source, context), cwd);
   if (loaded.found !== "config") {
     const found =
       loaded.found === "sse-url"

@@ -5,11 +5,11 @@ import type { Flag, Section } from "./flags.ts";
 export const HELP = `mcp-proxy puts MCP servers on the network, safely.
 
   mcp-proxy --config FILE|URL      serve everything in a configuration
-  mcp-proxy -- COMMAND ARGS…       serve one program at /mcp and /sse
+  mcp-proxy -- COMMAND ARGS…       serve one program at /mcp and /sse (-- uvx mcp-server-time)
   mcp-proxy --named-server NAME 'COMMAND ARGS…'     … at /servers/NAME/mcp, repeatable
   mcp-proxy URL                    bridge: a remote server for a client that speaks stdio
-  mcp-proxy check --config FILE    look for mistakes; --live: start each one; --json;
-                                   --public URL: walk from outside what clients walk
+  mcp-proxy check --config FILE    look for mistakes; --live: start each one; --json
+  mcp-proxy check --public URL     walk from outside what clients walk
   mcp-proxy connect CLIENT         how a client is told of it   [SERVER|URL]
   mcp-proxy hash-password          make a password hash for the configuration
 

@@ -66,6 +66,7 @@ export async function serveStdio(config: Config, io: ServeIo, log: LeveledLog): 
   const stopped = daemon.stop();
   stdio.close();
   await stopped;
-  await lines.flush();
+  // Who does not read must not keep it from ending.
+  await Promise.race([lines.flush(), new Promise<void>((resolve) => systemClock.after(LAST_ANSWERS_MS, resolve))]);
   return code;
 }

@@ -36,7 +36,8 @@ export class LineOutput {
 
   /** Resolves when all is written, or nobody takes it. */
   flush(): Promise<void> {
-    if (this.#over || this.#output.writableLength === 0) return Promise.resolve();
+    if (this.#over) return Promise.resolve();
+    // What has left the stream may still be on its way to the pipe, so its length says nothing.
     return new Promise((resolve) => this.#output.write("", () => resolve()));
   }
 
@@ -68,6 +69,8 @@ export function readLines(
   const end = (): void => {
     if (over) return;
     over = true;
+    // Where reading was stopped because nobody reads the answers, the end overtakes what waits.
+    for (let rest: unknown = input.read(); rest !== null; rest = input.read()) reader.push(rest as Uint8Array);
     stdio.line(reader.end());
     ended();
   };

@@ -96,10 +96,8 @@ function readText(path: string, problems: Problems): string | undefined {
     else return readFileSync(path, "utf8");
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    problems.error(
-      [],
-      code === "ENOENT" ? "the file does not exist" : `the file cannot be read (${code ?? "unknown"})`,
-    );
+    if (code === "ENOENT") problems.error([], "the file does not exist", { code: "config.not_found" });
+    else problems.error([], `the file cannot be read (${code ?? "unknown"})`, { code: "config.unreadable" });
   }
   return undefined;
 }

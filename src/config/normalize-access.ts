@@ -121,7 +121,13 @@ export function readGroups(file: ConfigFile, context: GroupContext): Map<string,
         at: "key",
       });
     }
+    if (group.servers.length === 0)
+      context.problems.warning(["groups", name, "servers"], "this group has no server, so nobody finds anything there");
     group.servers.forEach((server, index) => {
+      if (group.servers.indexOf(server) !== index) {
+        const message = `"${displayName(server)}" stands here a second time, which has no effect`;
+        context.problems.warning(["groups", name, "servers", index], message);
+      }
       if (context.known.has(server)) return;
       const near = nearest(server, [...context.known].map(displayName));
       context.problems.error(["groups", name, "servers", index], `there is no server "${displayName(server)}"`, {
@@ -133,7 +139,7 @@ export function readGroups(file: ConfigFile, context: GroupContext): Map<string,
     const options = own ? group.options : undefined;
     groups.set(name, {
       name,
-      servers: group.servers.filter((server) => context.served.has(server)),
+      servers: [...new Set(group.servers)].filter((server) => context.served.has(server)),
       tools: group.tools,
       options: options && {
         authTokens: readTokens(options.authTokens, ["groups", name, "options", "authTokens"], context.tokenRule),

@@ -4,8 +4,11 @@ import type { ClientTarget, McpClient, Step } from "./mcp-clients.ts";
 
 export type Html = ReturnType<typeof html>;
 
-/** How to add one URL to each client: links first, then everything by hand. Nothing of it needs a script. */
-export function connectHtml(target: ClientTarget): Html {
+/**
+ * How to add one URL to each client: links first, then everything by hand. Nothing of it needs a script.
+ * @param noted whether to say what a caller needs; not where the page has said so already
+ */
+export function connectHtml(target: ClientTarget, noted = true): Html {
   const linked = MCP_CLIENTS.flatMap((client) => {
     const link = client.link(target);
     return link === undefined
@@ -17,7 +20,7 @@ export function connectHtml(target: ClientTarget): Html {
     token: "It needs a token, which the owner of this server gives out; put it in the place of YOUR_TOKEN.",
     login: "The client will ask you to log in.",
   };
-  return html`<p class="note">${notes[target.access]}</p>
+  return html`${noted ? html`<p class="note">${notes[target.access]}</p>` : ""}
     ${linked.length === 0 ? "" : html`<p class="chips"><span aria-hidden="true">Add to</span> ${linked}</p>`}
     <div class="guides">${MCP_CLIENTS.map((client) => guideHtml(client, target))}</div>`;
 }

@@ -3,15 +3,20 @@ import type { Gate } from "../auth/gate.ts";
 import { JointGate } from "../auth/joint-gate.ts";
 import type { Config, GroupConfig } from "../config/config.ts";
 import { EVERYTHING, groupAudience } from "../oauth/resources.ts";
+import type { Principal } from "../policy/principal.ts";
 import { Rights, mayHear } from "../policy/rights.ts";
 import { AggregateEndpoint } from "../relay/aggregate/aggregate-endpoint.ts";
 import type { AggregatePlan } from "../relay/aggregate/aggregate-endpoint.ts";
 import type { Member } from "../relay/aggregate/member.ts";
 import { ServerEndpoint } from "../relay/endpoint.ts";
+import type { Place } from "../relay/endpoint.ts";
+import type { OversightDeps } from "../relay/oversight.ts";
 import type { Session } from "../relay/session.ts";
 import { EVERYTHING_ENDPOINT, groupEndpoint } from "./paths.ts";
 import { gateOf, oversightOf } from "./rooms.ts";
 import type { Room, RoomDeps } from "./rooms.ts";
+
+const EVERYTHING_NAME = "all servers";
 
 /** Several servers at one URL, with what protects it. */
 export interface JointRoom {
@@ -41,7 +46,8 @@ export function makeJointRooms(
   const add = (name: string, displayName: string, gate: Gate, members: readonly Member[]): void => {
     const { separator, resourcesByServer } = config.aggregate;
     const identity = { name: config.name, version: config.version };
-    const plan: AggregatePlan = { members, separator, resourcesByServer, identity };
+    const oversight = jointOversight(members, config, deps);
+    const plan: AggregatePlan = { members, separator, resourcesByServer, identity, oversight };
     const { clock, log, own, sessionsOf } = deps;
     const endpoint =
       before.get(name)?.endpoint ??
@@ -51,8 +57,8 @@ export function makeJointRooms(
   if (config.aggregate.enabled && config.defaultServer === undefined) {
     // Who knows a name with a secret in it has it from its owner, and not from a list.
     const all = [...rooms.values()].filter(({ endpoint }) => endpoint.displayName === endpoint.name);
-    const members = makeMembers(EVERYTHING_ENDPOINT, all, config, deps);
-    add(EVERYTHING_ENDPOINT, "all servers", jointGate(all, EVERYTHING, deps), members);
+    const members = makeMembers({ name: EVERYTHING_ENDPOINT, displayName: EVERYTHING_NAME }, all, config, deps);
+    add(EVERYTHING_ENDPOINT, EVERYTHING_NAME, jointGate(all, EVERYTHING, deps), members);
   }
   for (const group of config.groups.values()) {
     const name = groupEndpoint(group.name);
@@ -60,7 +66,8 @@ export function makeJointRooms(
     const { options } = group;
     const audience = groupAudience(group.name);
     const gate = options === undefined ? jointGate(all, audience, deps) : gateOf(options, config, deps, audience);
-    add(name, group.name, gate, makeMembers(name, all, config, deps, group));
+    const place = { name, displayName: group.name };
+    add(name, group.name, gate, makeMembers(place, all, config, deps, group));
   }
   return joint;
 }
@@ -75,12 +82,20 @@ export function looksDifferent(now: AggregatePlan, before: AggregatePlan): boole
   return !isDeepStrictEqual(seen(now), seen(before));
 }
 
+/** Calls that reach none of the servers are kept as those of the most talkative of them. */
+function jointOversight(members: readonly Member[], config: Config, deps: JointDeps): OversightDeps {
+  const servers = members.map(({ endpoint }) => endpoint.config);
+  const logEnabled = servers.some((server) => server.logEnabled);
+  const logSilenced = servers.length > 0 && servers.every((server) => server.logSilenced === true);
+  return oversightOf({ logEnabled, logSilenced }, config, deps);
+}
+
 function jointGate(rooms: readonly Room[], audience: string, { own }: JointDeps): Gate {
   return new JointGate(own ? [] : rooms.map(({ gate }) => gate), audience);
 }
 
 function makeMembers(
-  at: string,
+  at: Pick<Place, "name" | "displayName">,
   rooms: readonly Room[],
   config: Config,
   deps: JointDeps,
@@ -97,7 +112,10 @@ function makeMembers(
     let name = server.displayName;
     for (let n = 2; taken.has(name); n++) name = `${server.displayName}-${n}`;
     taken.add(name);
-    const place = { name: `${at} ${server.name}`, rights, tools: group?.tools };
+    // A group with options of its own lets its callers have all of it.
+    const admits = (principal: Principal): boolean =>
+      deps.own || group?.options !== undefined || gate.open || gate.knows(principal);
+    const place: Place = { ...at, name: `${at.name} ${server.name}`, rights, tools: group?.tools };
     members.push({
       name,
       displayName: server.displayName,
@@ -110,8 +128,8 @@ function makeMembers(
         place,
       ),
       hears: (method) => mayHear(all, server.name, method),
-      // A group with options of its own lets its callers have all of it.
-      reaches: (principal) => deps.own || group?.options !== undefined || gate.open || gate.knows(principal),
+      admits,
+      reaches: (principal) => admits(principal) && principal.rights?.of(server.name)?.any !== false,
     });
   }
   return members;

@@ -1,6 +1,6 @@
 /**
- * How each MCP client is told of an endpoint: the one table that the start page, `mcp-proxy connect` and the README are
- * made of. Formats as the clients' makers document them. Pure.
+ * How each MCP client is told of an endpoint: the one table that the start page, `mcp-proxy connect` and docs/clients.md
+ * are made of. Formats as the clients' makers document them. Pure.
  */
 
 /** What a client has to know. */

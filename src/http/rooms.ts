@@ -45,6 +45,8 @@ export interface RoomDeps {
   /** The file in which calls are kept; undefined: the log. */
   readonly audit: Audit | undefined;
   readonly limits: RequestLimits;
+  /** What several servers list is to be known from the connections of the one client there is. */
+  readonly own: boolean;
   /** A server with `panicIfInvalid` cannot be started. */
   readonly onPanic: (server: string, reason: string) => void;
 }
@@ -76,7 +78,7 @@ export function makeRooms(
 
 /** Who called what is kept in the file, else in the log: there of everybody where requests are logged, else of those with a name. */
 export function oversightOf(
-  server: ServerConfig,
+  server: Pick<ServerConfig, "logEnabled" | "logSilenced">,
   config: Config,
   { clock, log, audit, limits }: Pick<RoomDeps, "clock" | "log" | "audit" | "limits">,
 ): OversightDeps {
@@ -100,6 +102,7 @@ function makeSwitchboard(server: ServerConfig, config: Config, deps: RoomDeps): 
       clock,
       random,
       log,
+      own: deps.own,
       meter: deps.meters.server(server.displayName),
       restartDelayMs: config.restartDelayMs,
       openWire: (wanted, need) => openWire(wanted, need, wires),

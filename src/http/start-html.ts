@@ -21,7 +21,7 @@ function stranger(view: StartView): Html {
       view.chosen === undefined
         ? html`<p>Its owner can tell you the addresses for your AI client.</p>`
         : html`<p>Add this URL to your AI client${login ? ", and it will ask you to log in" : ""}:</p>
-            ${copyable(view.chosen.target.url, "line")} ${others(view)} ${connectHtml(view.chosen.target)}`
+            ${copyable(view.chosen.target.url, "line")} ${others(view)} ${connectHtml(view.chosen.target, !login)}`
     }
     ${view.canLogIn ? html`<p class="foot"><a href="${view.base}/login">Log in here to see what you may use</a></p>` : ""}
   </main>`;
@@ -68,7 +68,6 @@ function overview(view: StartView): Html {
     <main>
       <h1>Your MCP servers</h1>
       ${whole.length > 0 ? html`<section aria-label="Endpoints">${whole.map((each) => wholeHtml(view, each))}</section>` : ""}
-      ${connectSection(view)}
       ${
         servers.length > 0
           ? html`<section aria-labelledby="servers">
@@ -82,12 +81,11 @@ function overview(view: StartView): Html {
     </main>`;
 }
 
-function connectSection(view: StartView): Html {
-  const { chosen } = view;
-  if (chosen === undefined) return html``;
-  return html`<section class="panel" id="connect" aria-labelledby="connect-title">
-    <h2 id="connect-title">Add <bdi>${chosen.title}</bdi> to a client</h2>
-    ${copyable(chosen.target.url, "line")} ${connectHtml(chosen.target)}
+/** How to add it to each client, in the card it belongs to; the others lead there. */
+function connectPart({ title, target }: EndpointView): Html {
+  return html`<section id="connect" aria-label="Add ${title} to a client">
+    <p class="lead" aria-hidden="true">Add it to a client</p>
+    ${connectHtml(target)}
   </section>`;
 }
 
@@ -98,16 +96,19 @@ function brand(view: StartView): Html {
 }
 
 function wholeHtml(view: StartView, each: EndpointView): Html {
-  return html`<article class="panel entry">
-    <h2><bdi>${each.title}</bdi>${each.kind === "group" ? html` <span class="tag">group</span>` : ""}</h2>
-    ${stateHtml(each)} ${copyable(each.target.url, "line")} ${addLink(view, each)} ${toolsHtml(each)}
-  </article>`;
+  const tag = each.kind === "group" ? html` <span class="tag">group</span>` : "";
+  return entryHtml(view, each, html`<h2><bdi>${each.title}</bdi>${tag}</h2>`);
 }
 
 function serverHtml(view: StartView, each: EndpointView): Html {
-  return html`<article class="panel entry">
-    <h3><bdi>${each.title}</bdi></h3>
-    ${stateHtml(each)} ${copyable(each.target.url, "line")} ${addLink(view, each)} ${toolsHtml(each)}
+  return entryHtml(view, each, html`<h3><bdi>${each.title}</bdi></h3>`);
+}
+
+function entryHtml(view: StartView, each: EndpointView, heading: Html): Html {
+  const chosen = each === view.chosen;
+  return html`<article class="panel entry${chosen ? " chosen" : ""}">
+    ${heading} ${stateHtml(each)} ${copyable(each.target.url, "line")}
+    ${chosen ? connectPart(each) : addLink(view, each)} ${toolsHtml(each)}
   </article>`;
 }
 
@@ -119,13 +120,9 @@ function stateHtml({ id, kind, inside, target }: EndpointView): Html {
   return html`<p class="state ${inside.state.kind}" data-state="${kind} ${id}">${inside.state.text}</p>`;
 }
 
-function addLink(view: StartView, each: EndpointView): Html {
-  const chosen = each === view.chosen;
-  return html`<a
-    class="button small"
-    href="${view.base}/?connect=${encodeURIComponent(each.id)}#connect"
-    ${chosen ? html`aria-current="true"` : ""}
-    >Add to a client</a
+function addLink({ base }: StartView, { id, title }: EndpointView): Html {
+  return html`<a class="button small" href="${base}/?connect=${encodeURIComponent(id)}#connect"
+    >Add<span class="hidden"> ${title}</span> to a client</a
   >`;
 }
 

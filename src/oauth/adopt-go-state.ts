@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { AuthorizationServer } from "./authorization-server.ts";
-import { GRANT_TYPES } from "./capabilities.ts";
+import { GRANT_TYPES, RESPONSE_TYPES } from "./capabilities.ts";
 import type { Client } from "./clients.ts";
 import { digest } from "./digest.ts";
 import type { Grant } from "./grant.ts";
@@ -64,7 +64,7 @@ function readClient(key: string, fields: Fields, now: number): Client | undefine
       redirect_uris: uris,
       token_endpoint_auth_method: secret === undefined || method === "none" ? "none" : posted,
       grant_types: GRANT_TYPES,
-      response_types: ["code"],
+      response_types: RESPONSE_TYPES,
       ...(name === undefined ? {} : { client_name: name.slice(0, 512) }),
     },
   };

@@ -111,7 +111,6 @@ export class AuthorizationServer {
       rights: (user) => deps.accounts.rightsOf(user),
       mark: (user) => this.#users.mark(user),
       unchanged: (user, mark) => this.#users.unchanged(user, mark),
-      meter: deps.meter,
     });
     this.#pages = new Pages(oauth.templateDir, log);
     this.resources = new Resources(config);
@@ -143,7 +142,7 @@ export class AuthorizationServer {
         provider &&
         new ProviderLogin({
           client: provider.client,
-          pending: new PendingLogins(new Sealer("provider login", keys), clock, urls.secure),
+          pending: new PendingLogins(new Sealer("provider login", keys), state.store, clock, urls.secure),
           members: accounts,
           callback: () => urls.providerCallback,
           log,
@@ -249,7 +248,7 @@ export class AuthorizationServer {
   resourceMetadata(local: string, host: string | null): object | undefined {
     const audience = this.resources.audience(local);
     if (audience === undefined) return undefined;
-    const resource = this.urls.baseFor(host) + (local === "/" ? "" : local);
+    const resource = this.urls.resource(host, local);
     return resourceMetadata(resource, this.urls.issuer, `${this.#deps.config.name}: ${this.resources.name(audience)}`);
   }
 
@@ -335,6 +334,8 @@ export class AuthorizationServer {
   #asClient(request: Request, run: (params: Params, client: Client) => Promise<Response>): Promise<Response> {
     return this.#answering(async () => {
       const params = await readForm(request);
+      // RFC 8707 section 2 lets a client name several resources; that has an error of its own.
+      params.refuseRepeated("resource");
       const known = (id: string): Client | undefined =>
         this.#documents.isAddress(id) ? this.#documents.bare(id) : this.clients.find(id);
       return await run(params, authenticateClient(params, request.headers.get("authorization"), { known }));

@@ -1,4 +1,5 @@
 import type { Client } from "./clients.ts";
+import { CHALLENGE_METHODS, RESPONSE_MODES, RESPONSE_TYPES, supports } from "./capabilities.ts";
 import { OAuthError } from "./errors.ts";
 import type { Params } from "./params.ts";
 import { matchingRedirect, neverRedirect } from "./redirect-uri.ts";
@@ -78,15 +79,17 @@ export function readAuthorizeRequest(
   try {
     state = params.get("state");
     const type = params.need("response_type");
-    if (type !== "code") throw new OAuthError("unsupported_response_type", "response_type must be code");
+    if (!supports(RESPONSE_TYPES, type))
+      throw new OAuthError("unsupported_response_type", `response_type must be ${RESPONSE_TYPES.join(", ")}`);
     const challenge = params.get("code_challenge");
     if (challenge === undefined) throw new OAuthError("invalid_request", "code_challenge is missing: PKCE is needed");
-    if (params.get("code_challenge_method") !== "S256")
-      throw new OAuthError("invalid_request", "code_challenge_method must be S256");
+    if (!supports(CHALLENGE_METHODS, params.get("code_challenge_method")))
+      throw new OAuthError("invalid_request", `code_challenge_method must be ${CHALLENGE_METHODS.join(", ")}`);
     if (!/^[A-Za-z0-9._~-]{43,128}$/.test(challenge))
       throw new OAuthError("invalid_request", "code_challenge must be 43 to 128 unreserved characters");
     const mode = params.get("response_mode");
-    if (mode !== undefined && mode !== "query") throw new OAuthError("invalid_request", "response_mode must be query");
+    if (mode !== undefined && !supports(RESPONSE_MODES, mode))
+      throw new OAuthError("invalid_request", `response_mode must be ${RESPONSE_MODES.join(", ")}`);
     return {
       clientId: client.id,
       redirectUri: redirect.uri,

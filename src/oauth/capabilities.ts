@@ -6,6 +6,7 @@ export const SCOPES = ["mcp", "offline_access"] as const;
 export const DEFAULT_SCOPE = "mcp";
 export const GRANT_TYPES = ["authorization_code", "refresh_token"] as const;
 export const RESPONSE_TYPES = ["code"] as const;
+export const RESPONSE_MODES = ["query"] as const;
 export const CHALLENGE_METHODS = ["S256"] as const;
 export const AUTH_METHODS = ["none", "client_secret_post", "client_secret_basic"] as const;
 export type AuthMethod = (typeof AUTH_METHODS)[number];
@@ -18,6 +19,11 @@ export const PATHS = {
   introspect: "/oauth/introspect",
 } as const;
 
+/** Whether one of the lists above names something. */
+export function supports(list: readonly string[], what: string | undefined): boolean {
+  return what !== undefined && list.includes(what);
+}
+
 /** Authorization server metadata (RFC 8414 section 2). @param issuer public base URL without a trailing slash */
 export function serverMetadata(issuer: string, documents: boolean): Record<string, unknown> {
   const secrets = AUTH_METHODS.filter((method) => method !== "none");
@@ -29,7 +35,7 @@ export function serverMetadata(issuer: string, documents: boolean): Record<strin
     revocation_endpoint: issuer + PATHS.revoke,
     introspection_endpoint: issuer + PATHS.introspect,
     response_types_supported: RESPONSE_TYPES,
-    response_modes_supported: ["query"],
+    response_modes_supported: RESPONSE_MODES,
     grant_types_supported: GRANT_TYPES,
     code_challenge_methods_supported: CHALLENGE_METHODS,
     token_endpoint_auth_methods_supported: AUTH_METHODS,

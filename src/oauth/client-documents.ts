@@ -1,5 +1,6 @@
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../telemetry/clock.ts";
+import { GRANT_TYPES, RESPONSE_TYPES } from "./capabilities.ts";
 import type { Client } from "./clients.ts";
 import { OAuthError } from "./errors.ts";
 import type { Fetched } from "./pinned-fetch.ts";
@@ -63,8 +64,8 @@ export class ClientDocuments {
     const metadata: ClientMetadata = {
       redirect_uris: [],
       token_endpoint_auth_method: "none",
-      grant_types: ["authorization_code", "refresh_token"],
-      response_types: ["code"],
+      grant_types: GRANT_TYPES,
+      response_types: RESPONSE_TYPES,
     };
     return { id, made: 0, secretDigest: undefined, metadata };
   }

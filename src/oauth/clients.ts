@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { StateStore } from "../store/state-store.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import { digest } from "./digest.ts";
+import { isClient, readRecords } from "./records.ts";
 import type { ClientMetadata } from "./registration.ts";
 
 /** A registered client without a login in this time is forgotten: anybody may register. */
@@ -34,10 +35,11 @@ export class Clients {
     this.#hasGrant = hasGrant;
   }
 
-  async load(): Promise<void> {
-    const entries = await this.#store.scan(["client"]);
-    const clients = entries.map(({ value }) => JSON.parse(value) as Client).sort((a, b) => a.made - b.made);
-    for (const client of clients) this.#clients.set(client.id, client);
+  /** @returns how many could not be read, and are left as they are */
+  async load(): Promise<number> {
+    const { sound, damaged } = readRecords(await this.#store.scan(["client"]), isClient);
+    for (const client of sound.toSorted((a, b) => a.made - b.made)) this.#clients.set(client.id, client);
+    return damaged;
   }
 
   find(id: string): Client | undefined {

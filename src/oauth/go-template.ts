@@ -23,7 +23,8 @@ export function fromGoTemplate(source: string): string {
         if (helper === undefined) throw new Error(`line ${line()}: {{end}} without a beginning`);
         return put(`/${helper}`);
       }
-      if (inside === "else") return put("else");
+      const otherwise = /^else(?:\s+if\s+(?:\.([A-Za-z]\w*)))?$/.exec(inside);
+      if (otherwise !== null) return put(otherwise[1] === undefined ? "else" : `else if ${otherwise[1]}`);
       if (inside === ".") return put("this");
       const value = /^\.([A-Za-z]\w*)$/.exec(inside);
       if (value !== null) return put(value[1] ?? "");

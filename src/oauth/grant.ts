@@ -57,6 +57,8 @@ const AGAIN_MS = 60_000;
 const MAX_SIBLINGS = 8;
 /** Used up pairs that are kept whole. */
 const MAX_PAIRS = 64;
+/** Pairs in all. A client that refreshes twice at a time leaves one behind each time, which nobody ever uses. */
+const MAX_ALL = 256;
 const MAX_RETIRED = 1_000;
 /** A second try of a code so shortly after the first one's answer is a client that sent it twice. */
 const TWICE_MS = 1_000;
@@ -101,7 +103,15 @@ export function prune(grant: Grant, now: number): void {
     return pair.refreshed !== undefined && now - pair.refreshed > AGAIN_MS && !lastChance(grant, pair);
   };
   let surplus = grant.pairs.length - MAX_PAIRS;
-  const gone = new Set(grant.pairs.filter((pair) => spent(pair) || (pair.refreshed !== undefined && surplus-- > 0)));
+  const gone = new Set<TokenPair>();
+  const kept = new Set<number>();
+  for (const [index, pair] of grant.pairs.entries()) {
+    // That a successor was used is known by that successor: gone before its parent, the parent would be good again.
+    const witness = pair.parent !== undefined && kept.has(pair.parent);
+    if (index < grant.pairs.length - MAX_ALL) gone.add(pair);
+    else if (!witness && (spent(pair) || (pair.refreshed !== undefined && surplus-- > 0))) gone.add(pair);
+    else kept.add(pair.id);
+  }
   if (gone.size === 0) return;
   grant.pairs = grant.pairs.filter((pair) => !gone.has(pair));
   for (const { refresh, refreshed } of gone)

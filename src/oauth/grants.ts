@@ -7,6 +7,7 @@ import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import { DEFAULT_SCOPE } from "./capabilities.ts";
 import { digest } from "./digest.ts";
+import { isGrant, readRecords } from "./records.ts";
 import { expiryOf, prune } from "./grant.ts";
 import type { Grant, PendingCode, TokenPair } from "./grant.ts";
 import { grantIdOf, makeGrantId, makeToken } from "./tokens.ts";
@@ -68,8 +69,11 @@ export class Grants implements AccessTokens {
     this.#deps = deps;
   }
 
-  async load(): Promise<void> {
-    for (const { value } of await this.#deps.store.scan(["grant"])) this.#keep(JSON.parse(value) as Grant);
+  /** @returns how many could not be read, and are left as they are */
+  async load(): Promise<number> {
+    const { sound, damaged } = readRecords(await this.#deps.store.scan(["grant"]), isGrant);
+    for (const grant of sound) this.#keep(grant);
+    return damaged;
   }
 
   get all(): Iterable<Grant> {

@@ -18,6 +18,7 @@ import { Params } from "./params.ts";
 import type { PasswordCheck } from "./password-check.ts";
 import type { PublicUrls } from "./public-urls.ts";
 import { ProviderTrouble } from "../auth/provider-fetch.ts";
+import type { PendingLogin } from "./provider/pending.ts";
 import type { Arrived, ProviderLogin } from "./provider/provider-login.ts";
 import { isLoopbackRedirect, matchingRedirect, withAnswer } from "./redirect-uri.ts";
 import type { Resources } from "./resources.ts";
@@ -95,7 +96,9 @@ export class Login {
       if (site !== null && site !== "same-origin" && site !== "none")
         throw new Unanswerable("This form came from another web site.", "person");
       const params = await readForm(request);
-      const sealed = params.broken("transaction") ? undefined : params.get("transaction");
+      // It carries the whole request, so it may be longer than any parameter of that.
+      const [first, ...more] = params.all("transaction");
+      const sealed = more.length === 0 ? first : undefined;
       const login = this.#deps.transactions.open(sealed, this.#deps.cookie.read(request.headers.get("cookie")));
       if (login === undefined)
         throw new Unanswerable("This login page is too old, or was opened in another browser.", "person");
@@ -109,7 +112,7 @@ export class Login {
       }
       const action = params.get("action");
       if (action === "cancel" || action === "deny") {
-        this.#deps.meter.logins.cancelled++;
+        this.#deps.meter.logins.denied++;
         throw new Answerable(
           new OAuthError("access_denied", "the user did not allow it"),
           login.redirectUri,
@@ -129,25 +132,15 @@ export class Login {
     const run = async (): Promise<Response> => {
       if (provider === undefined) throw new Unanswerable("No login leads here.", "owner", undefined, { status: 404 });
       const cookies = request.headers.get("cookie");
-      const pending = provider.open(new Params(searchParams), cookie.read(cookies), cookies);
-      const { logins } = this.#deps.meter;
-      const finish = async (): Promise<Arrived> => {
-        try {
-          return await provider.finish(search, pending);
-        } catch (error) {
-          if (error instanceof Unanswerable) logins[error.turn === "stranger" ? "not_a_user" : "provider_failed"]++;
-          else if (error instanceof Answerable) logins.cancelled++;
-          throw error;
-        }
-      };
+      const pending = await provider.open(new Params(searchParams), cookie.read(cookies), cookies);
       if (pending.request.clientId === START_PAGE) {
-        const { user } = await finish();
+        const { user } = await this.#arrival(provider, search, pending);
         const home = redirectTo(pending.request.redirectUri);
         home.headers.append("Set-Cookie", await this.#deps.visits.begin(user, true));
         return home;
       }
       const client = await this.#client(pending.request.clientId, visitor);
-      const arrived = await finish();
+      const arrived = await this.#arrival(provider, search, pending);
       return await this.#allow(pending.request, client, arrived.user, this.#deps.keepSealed(arrived));
     };
     // Strangers find this address too, and must not read there what the path prefix is.
@@ -175,12 +168,32 @@ export class Login {
       try {
         return await provider.begin(login, cookie.read(cookies) ?? "", cookies);
       } catch (error) {
-        if (!(error instanceof ProviderTrouble)) throw error;
-        this.#deps.meter.logins.provider_failed++;
+        this.#unusable(provider, error);
         const turn = error.down ? "later" : "owner";
         throw new Unanswerable(`${provider.label} cannot be used at the moment.`, turn, undefined, { status: 503 });
       }
     });
+  }
+
+  /** Who the provider says somebody is, counted however it ends. */
+  async #arrival(provider: ProviderLogin, query: string, pending: PendingLogin): Promise<Arrived> {
+    const { logins } = this.#deps.meter;
+    try {
+      const arrived = await provider.finish(query, pending);
+      logins.ok++;
+      return arrived;
+    } catch (error) {
+      if (error instanceof Answerable) logins.denied++;
+      else if (error instanceof Unanswerable) logins[error.turn === "stranger" ? "not_a_user" : "provider_failed"]++;
+      throw error;
+    }
+  }
+
+  /** The log has the reason, the page only whose turn it is. @throws whatever is no trouble of the provider */
+  #unusable(provider: ProviderLogin, error: unknown): asserts error is ProviderTrouble {
+    if (!(error instanceof ProviderTrouble)) throw error;
+    this.#deps.meter.logins.provider_failed++;
+    this.#deps.log.error({ provider: provider.label, reason: error.message }, "the identity provider cannot be used");
   }
 
   async #sendToProvider(
@@ -189,14 +202,12 @@ export class Login {
     client: Client,
     provider: ProviderLogin,
   ): Promise<Response> {
-    const { cookie, log } = this.#deps;
+    const { cookie } = this.#deps;
     const cookies = request.headers.get("cookie");
     try {
       return await provider.begin(login, cookie.read(cookies) ?? "", cookies);
     } catch (error) {
-      if (!(error instanceof ProviderTrouble)) throw error;
-      this.#deps.meter.logins.provider_failed++;
-      log.error({ provider: provider.label, reason: error.message }, "the identity provider cannot be used");
+      this.#unusable(provider, error);
       const message = error.down
         ? `${provider.label} does not answer at the moment. Try again in a minute.`
         : `${provider.label} cannot be used: the owner of this server has to look into its log.`;
@@ -245,7 +256,6 @@ export class Login {
         challenge: login.challenge,
       },
     );
-    this.#deps.meter.logins.ok++;
     const roles = this.#deps.users.rolesOf(username);
     log.info(
       { user: username, roles, client: client.id, name: client.metadata.client_name },
@@ -310,7 +320,7 @@ export class Login {
     const { clients, documents, documentLimit } = this.#deps;
     if (documents.isAddress(id)) {
       if (documentLimit.take(visitor.address) > 0)
-        throw new Unanswerable("Too many logins from your address. Try again in a minute.", "person");
+        throw new Unanswerable("Too many logins from your address.", "later", undefined, { status: 429 });
       return await documents.find(id);
     }
     const client = clients.find(id);

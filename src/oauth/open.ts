@@ -1,3 +1,4 @@
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import { isHash } from "../config/password-hash.ts";
 import { SqliteStore } from "../store/sqlite-store.ts";
@@ -33,7 +34,8 @@ export async function openAuthorizationServer(
     log.warn({ users: names }, "passwords stand in the users file as they are; replace them: mcp-proxy hash-password");
   }
   const directory = config.persistenceDir;
-  if (before?.state.directory === directory) return new AuthorizationServer(before.state, deps);
+  if (before !== undefined && sameDirectory(before.state.directory, directory))
+    return new AuthorizationServer(before.state, deps);
   const { store, fresh, damaged } = SqliteStore.open(directory, clock);
   if (damaged !== undefined) {
     const text = `the kept logins cannot be read: they were put aside as ${damaged}, and everybody has to log in again`;
@@ -41,11 +43,24 @@ export async function openAuthorizationServer(
   }
   const grants = new Grants({ store, clock, log, onEnd: deps.onEnd, accounts, onUnused: () => deps.meter.unused++ });
   const clients = new Clients(store, clock, (id) => grants.hasGrant(id));
-  await grants.load();
-  await clients.load();
+  const unreadable = (await grants.load()) + (await clients.load());
+  if (unreadable > 0) {
+    const text = `${unreadable} records of ${directory} cannot be read and are not used: whose login they were has to log in again`;
+    log.error({ directory, records: unreadable }, text);
+  }
   const state = { directory, store, grants, clients, throttle: new LoginThrottle(clock) };
   const server = new AuthorizationServer(state, deps);
   await server.endForeignLogins();
   if (fresh) await adoptGoState(join(directory, "oauth_clients.json"), server, clock, log);
   return server;
+}
+
+/**
+ * By whatever path: to open the files of a store once more would give up the lock on it, for the system's locks belong
+ * to the process.
+ */
+function sameDirectory(one: string, other: string): boolean {
+  if (one === other) return true;
+  const [a, b] = [one, other].map((path) => statSync(path, { throwIfNoEntry: false }));
+  return a !== undefined && b !== undefined && a.dev === b.dev && a.ino === b.ino;
 }

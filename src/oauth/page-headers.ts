@@ -1,7 +1,8 @@
 /**
  * Headers of every page people see. Nothing may frame it (clicks could be stolen), run in it, be loaded from elsewhere,
  * or learn its address. No `form-action`: Chromium holds it against every redirect behind the form, and the answer goes
- * to another site by design.
+ * to another site by design. No `Cross-Origin-Opener-Policy` either: apps in the web open the login in a window of its
+ * own, and the page it ends at tells the one that opened it (`window.opener`), which that would cut off for good.
  * @param custom the operator's own page: older ones carry their styles inside
  */
 export function pageHeaders(custom: boolean): Headers {
@@ -14,7 +15,6 @@ export function pageHeaders(custom: boolean): Headers {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
   });
 }
 

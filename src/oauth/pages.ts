@@ -64,16 +64,17 @@ export class Pages {
 
   async #own(name: PageName): Promise<Render | undefined> {
     const file = join(this.#directory, name);
+    // The time of change too: who makes a file readable changes nothing else of it.
     const stamp = await stat(file).then(
-      (found) => `${found.mtimeMs} ${found.size} ${found.ino}`,
-      () => undefined,
+      (found) => `${found.mtimeMs} ${found.ctimeMs} ${found.size} ${found.ino} ${found.isFile()}`,
+      (error: NodeJS.ErrnoException) => (error.code === "ENOENT" ? undefined : `not there: ${error.code}`),
     );
     const before = this.#loaded.get(name);
     if (before?.stamp === stamp) return before?.render;
     let render: Render | undefined;
     if (stamp !== undefined) {
       try {
-        const source = await readFile(file, "utf8");
+        const source = await readPage(file);
         // One that was ejected and never edited is the built-in page, and is treated like it.
         if (source !== BUILT_IN[name]) {
           render = await this.#compile(source);
@@ -116,6 +117,16 @@ export class Pages {
       `the login page ${place} is broken and not used: ${message.split("\n")[0]}; correct it, or make it again with --eject-templates-to`,
     );
   }
+}
+
+/** @throws Error for what is no page */
+async function readPage(file: string): Promise<string> {
+  // A pipe would be waited for without end.
+  if (!(await stat(file)).isFile()) throw new Error("it is not a file");
+  const source = await readFile(file, "utf8");
+  // An editor may be about to write it.
+  if (source.trim() === "") throw new Error("it is empty");
+  return source;
 }
 
 /** A form without the field that binds it to the browser gets it: pages made for the Go program have none. */

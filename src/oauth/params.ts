@@ -31,6 +31,16 @@ export class Params {
     return value;
   }
 
+  /** @param many those that may be repeated. @throws OAuthError for any other, whether anybody reads it or not */
+  refuseRepeated(...many: string[]): void {
+    const seen = new Set<string>();
+    for (const name of this.#all.keys()) {
+      if (seen.has(name) && !many.includes(name))
+        throw new OAuthError("invalid_request", "every parameter must be sent once");
+      seen.add(name);
+    }
+  }
+
   all(name: string): string[] {
     return this.#all.getAll(name).filter((value) => value !== "");
   }

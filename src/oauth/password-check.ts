@@ -66,7 +66,8 @@ export class PasswordCheck {
       return { right: false, username, status: 401, message: "User name or password is wrong." };
     }
     attempt.succeeded();
-    return { right: true, username };
+    this.#meter.logins.ok++;
+    return { right: true, username: this.#users.nameOf(username) };
   }
 }
 

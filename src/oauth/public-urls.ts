@@ -63,6 +63,11 @@ export class PublicUrls {
     return `${this.#scheme}://${host.toLowerCase()}${this.#prefix}`;
   }
 
+  /** The resource at a local path, as this caller typed it. Names may hold what a URL may not. */
+  resource(host: string | null, local: string): string {
+    return this.baseFor(host) + (local === "/" ? "" : encodeURI(local));
+  }
+
   /**
    * The base for a person who looks at a page: without `baseURL`, the name in that browser's address bar, which must
    * have been checked. It is shown to nobody else.
@@ -75,7 +80,7 @@ export class PublicUrls {
   /** Where the metadata of the resource at a local path is (RFC 9728 section 3.1). */
   resourceMetadata(host: string | null, local: string): string {
     const base = new URL(this.baseFor(host));
-    const path = base.pathname.replace(/\/+$/, "") + (local === "/" ? "" : local);
+    const path = base.pathname.replace(/\/+$/, "") + (local === "/" ? "" : encodeURI(local));
     return `${base.origin}/.well-known/oauth-protected-resource${path}`;
   }
 
@@ -90,7 +95,7 @@ export class PublicUrls {
     for (const base of bases.map((each) => new URL(each))) {
       const prefix = base.pathname.replace(/\/+$/, "");
       if (base.origin !== url.origin || (path !== prefix && !path.startsWith(`${prefix}/`))) continue;
-      return path.slice(prefix.length) || "/";
+      return decoded(path.slice(prefix.length) || "/");
     }
     return undefined;
   }
@@ -99,6 +104,16 @@ export class PublicUrls {
     return ["localhost", "127.0.0.1", "[::1]"].map(
       (name) => `${this.#scheme}://${name}:${this.#port()}${this.#prefix}`,
     );
+  }
+}
+
+/** Undefined for what would decode into another path. */
+function decoded(path: string): string | undefined {
+  if (/%(2f|5c|00)/i.test(path)) return undefined;
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return undefined;
   }
 }
 

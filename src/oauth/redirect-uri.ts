@@ -87,6 +87,8 @@ function matchesPattern(uri: string, pattern: string): boolean {
   const escape = (text: string): string => text.replaceAll(/[.+?^${}()|[\]\\]/g, "\\$&");
   const hostForm = escape(host).replaceAll("*", "[a-z0-9-]+(?:\\.[a-z0-9-]+)*");
   // Only names of hosts and, at the very end, paths have a pattern: `https://*` must not reach over to the path.
+  // A browser resolves dot segments: what is below the path by its text would be beside it.
+  if (/\/\.{1,2}(\/|\?|$)/.test(uri)) return false;
   const restForm = rest.endsWith("/*") ? `${escape(rest.slice(0, -1))}[A-Za-z0-9._~/-]*` : escape(rest);
   return new RegExp(`^${escape(scheme)}${hostForm}${restForm}$`).test(uri);
 }

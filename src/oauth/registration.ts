@@ -1,4 +1,4 @@
-import { AUTH_METHODS, GRANT_TYPES, RESPONSE_TYPES, SCOPES } from "./capabilities.ts";
+import { AUTH_METHODS, GRANT_TYPES, RESPONSE_TYPES, SCOPES, supports } from "./capabilities.ts";
 import type { AuthMethod } from "./capabilities.ts";
 import { OAuthError } from "./errors.ts";
 import { allowedRedirect, neverRedirect } from "./redirect-uri.ts";
@@ -8,6 +8,8 @@ const MAX_REDIRECTS = 20;
 const MAX_TEXT = 512;
 const MAX_URL = 2_048;
 const MAX_CONTACTS = 10;
+/** Characters that are kept of one client in all; strangers can make thousands of them. Real ones have some hundred. */
+const MAX_WHOLE = 8_192;
 
 /** What a client says of itself (RFC 7591 section 2), checked. Absent fields are absent. */
 export interface ClientMetadata {
@@ -38,7 +40,7 @@ export function readMetadata(body: unknown, policy: RedirectPolicy): ClientMetad
   if (typeof body !== "object" || body === null || Array.isArray(body)) throw bad("the body must be a JSON object");
   const input = body as Record<string, unknown>;
   const method = text(input, "token_endpoint_auth_method", MAX_TEXT) ?? "client_secret_basic";
-  if (!(AUTH_METHODS as readonly string[]).includes(method)) {
+  if (!supports(AUTH_METHODS, method)) {
     throw bad(`token_endpoint_auth_method must be one of ${AUTH_METHODS.join(", ")}`);
   }
   const applicationType = text(input, "application_type", MAX_TEXT);
@@ -49,11 +51,12 @@ export function readMetadata(body: unknown, policy: RedirectPolicy): ClientMetad
   const grants = GRANT_TYPES.filter((grant) => asked.includes(grant));
   if (!grants.includes("authorization_code")) throw bad("grant_types must hold authorization_code");
   const responses = strings(input, "response_types", 20) ?? [...RESPONSE_TYPES];
-  if (!responses.includes("code")) throw bad("response_types must hold code");
+  if (!responses.some((type) => supports(RESPONSE_TYPES, type)))
+    throw bad(`response_types must hold ${RESPONSE_TYPES.join(", ")}`);
   const scope = text(input, "scope", MAX_URL);
-  const known = scope?.split(" ").filter((word) => (SCOPES as readonly string[]).includes(word)) ?? [];
+  const known = scope?.split(" ").filter((word) => supports(SCOPES, word)) ?? [];
   const contacts = strings(input, "contacts", MAX_CONTACTS);
-  return {
+  const metadata: ClientMetadata = {
     redirect_uris: readRedirects(input["redirect_uris"], policy),
     token_endpoint_auth_method: method as AuthMethod,
     grant_types: grants,
@@ -64,6 +67,9 @@ export function readMetadata(body: unknown, policy: RedirectPolicy): ClientMetad
     ...(contacts === undefined ? {} : { contacts }),
     ...(applicationType === undefined ? {} : { application_type: applicationType }),
   };
+  if (JSON.stringify(metadata).length > MAX_WHOLE)
+    throw bad(`a registration may have at most ${MAX_WHOLE} characters in all`);
+  return metadata;
 }
 
 function readRedirects(value: unknown, policy: RedirectPolicy): string[] {
@@ -88,15 +94,17 @@ function readRedirects(value: unknown, policy: RedirectPolicy): string[] {
 /** Characters that reorder or hide text would let a name pose as another one. */
 export function hasDeceptiveCharacters(value: string): boolean {
   // Controls, formats (which hold the bidirectional ones), lone surrogates, line ends, and letters that show nothing.
-  return /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\u115f\u1160\u3164\uffa0]/u.test(value);
+  return /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\u115f\u1160\u2800\u3164\uffa0]/u.test(value);
 }
 
 function text(input: Record<string, unknown>, name: string, max: number): string | undefined {
   const value = input[name];
-  if (value === undefined || value === null || value === "") return undefined;
+  if (value === undefined || value === null) return undefined;
   if (typeof value !== "string") throw bad(`${name} must be a text`);
   if (value.length > max) throw bad(`${name} may have at most ${max} characters`);
   if (hasDeceptiveCharacters(value)) throw bad(`${name} holds control or invisible characters`);
+  // Nothing but blanks would be shown as nothing: then it has none.
+  if (value.trim() === "") return undefined;
   return value;
 }
 

@@ -1,3 +1,4 @@
+import ipaddr from "ipaddr.js";
 import { LRUCache } from "lru-cache";
 import type { Clock } from "../telemetry/clock.ts";
 
@@ -29,7 +30,8 @@ export class LoginThrottle {
    */
   begin(account: string, address: string): { again: number } | { again: 0; succeeded: () => void } {
     const now = this.#clock.now();
-    const keys = { both: `both ${address} ${account}`, account: `account ${account}`, address: `address ${address}` };
+    const [who, from] = [accountKey(account), networkOf(address)];
+    const keys = { both: `both ${from} ${who}`, account: `account ${who}`, address: `address ${from}` };
     const wait = Math.max(this.#wait(keys.both, PER_BOTH, now), this.#wait(keys.address, PER_ADDRESS, now));
     if (wait > 0) return { again: wait };
     const crowded = this.#wait(keys.account, PER_ACCOUNT, now);
@@ -66,6 +68,17 @@ export class LoginThrottle {
   }
 }
 
+/** One account is found by several spellings of its e-mail address; each must not have tries of its own. */
+function accountKey(name: string): string {
+  return name.normalize("NFKC").toLowerCase();
+}
+
+/** Who has one IPv6 address has the 2^64 of its network as well (RFC 6177), so those are counted as one. */
+function networkOf(address: string): string {
+  if (!address.includes(":") || !ipaddr.IPv6.isValid(address)) return address;
+  return ipaddr.IPv6.parse(address).toNormalizedString().split(":").slice(0, 4).join(":");
+}
+
 /** At most so many of something a minute and address. */
 export class MinuteLimit {
   readonly #clock: Clock;
@@ -82,10 +95,11 @@ export class MinuteLimit {
   take(address: string): number {
     if (this.#limit === 0) return 0;
     const now = this.#clock.now();
-    const recent = (this.#times.get(address) ?? []).filter((time) => now - time < 60_000);
+    const from = networkOf(address);
+    const recent = (this.#times.get(from) ?? []).filter((time) => now - time < 60_000);
     const first = recent.at(-this.#limit);
     if (first !== undefined) return Math.max(1, Math.ceil((first + 60_000 - now) / 1_000));
-    this.#times.set(address, [...recent, now]);
+    this.#times.set(from, [...recent, now]);
     return 0;
   }
 }

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../telemetry/clock.ts";
-import { GRANT_TYPES } from "./capabilities.ts";
+import { GRANT_TYPES, supports } from "./capabilities.ts";
 import type { Client } from "./clients.ts";
 import { digest, sameText } from "./digest.ts";
 import { OAuthError } from "./errors.ts";
@@ -26,7 +26,7 @@ const INVALID_REFRESH = "the refresh token is not valid (any more); log in again
 /** The grant of a token request (RFC 6749 sections 4.1.3 and 6). @throws OAuthError */
 export async function tokenRequest(params: Params, client: Client, deps: TokenDeps): Promise<Record<string, unknown>> {
   const type = params.need("grant_type");
-  if (!(GRANT_TYPES as readonly string[]).includes(type)) {
+  if (!supports(GRANT_TYPES, type)) {
     throw new OAuthError("unsupported_grant_type", `grant_type must be one of ${GRANT_TYPES.join(", ")}`);
   }
   if (!client.metadata.grant_types.includes(type))

@@ -37,6 +37,16 @@ export class Users {
     return this.#users.find(name)?.roles ?? [];
   }
 
+  /**
+   * A name as it is configured: an e-mail address is known in any letters, and what somebody has allowed, and has open,
+   * is kept by the name.
+   */
+  nameOf(name: string): string {
+    const names = [...this.#users.all()].map(([each]) => each);
+    if (names.includes(name) || !name.includes("@")) return name;
+    return names.find((each) => each.toLowerCase() === name.toLowerCase()) ?? name;
+  }
+
   /** Names somebody who could log in with a password. */
   get any(): boolean {
     return [...this.#users.all()].some(([, { password }]) => password !== undefined);

@@ -3,7 +3,6 @@ import type { Rights } from "../policy/rights.ts";
 import type { Sealer } from "../store/sealer.ts";
 import type { StateStore } from "../store/state-store.ts";
 import type { Clock } from "../telemetry/clock.ts";
-import type { LoginMeter } from "../telemetry/meters.ts";
 import { digest, sameText } from "./digest.ts";
 import { BrowserCookie } from "./transaction.ts";
 
@@ -36,7 +35,6 @@ export interface VisitDeps {
   readonly clock: Clock;
   /** Whether the public URL is https. */
   readonly secure: boolean;
-  readonly meter: LoginMeter;
   rights(user: string): Rights;
   mark(user: string): string | undefined;
   unchanged(user: string, mark: string | undefined): boolean;
@@ -76,7 +74,6 @@ export class Visits {
    * @returns the `Set-Cookie` header
    */
   async begin(user: string, provided = false): Promise<string> {
-    this.#deps.meter.logins.ok++;
     const { store, clock } = this.#deps;
     const secret = randomBytes(32).toString("base64url");
     const record: Record = { user, mark: provided ? undefined : this.#deps.mark(user) };

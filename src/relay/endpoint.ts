@@ -1,6 +1,7 @@
 import { offeredLists } from "../protocol/capabilities.ts";
 import type { ServerConfig, ToolFilter } from "../config/config.ts";
 import { both } from "../policy/rights.ts";
+import type { Principal } from "../policy/principal.ts";
 import type { ServerRights } from "../policy/rights.ts";
 import { allowsTool, filterToolList, filterTools } from "../policy/tool-filter.ts";
 import { removeKeys } from "../protocol/eras/object-text.ts";
@@ -30,6 +31,8 @@ const OWN_TO_THE_LINK = new Set(["notifications/initialized"]);
 export interface Place {
   /** What the states of its calls are bound to. */
   readonly name: string;
+  /** What the audit calls it. */
+  readonly displayName: string;
   /** What of the server is there; undefined: all. */
   readonly rights: ServerRights | undefined;
   /** The patterns which say so. */
@@ -62,7 +65,10 @@ export class ServerEndpoint implements Endpoint {
     this.switchboard = switchboard;
     this.#filter = config.toolFilter;
     this.#place = place;
-    this.#oversight = oversight === undefined ? undefined : Oversight.of(config, oversight);
+    this.#oversight =
+      oversight === undefined
+        ? undefined
+        : Oversight.of({ endpoint: place?.displayName ?? config.displayName, server: config }, oversight);
     this.modern = new ModernEndpoint({
       name: place?.name ?? config.name,
       switchboard,
@@ -112,6 +118,11 @@ export class ServerEndpoint implements Endpoint {
   /** Whether more than single tools is served here: prompts, resources, completion. */
   get whole(): boolean {
     return this.#place?.rights?.whole !== false;
+  }
+
+  /** The same for one caller. */
+  wholeFor(principal: Principal): boolean {
+    return this.#rights({ principal })?.whole !== false;
   }
 
   /** Whether a caller sees anything of a list of the server, and what changes it for him. */
@@ -240,7 +251,7 @@ export class ServerEndpoint implements Endpoint {
   }
 
   /** What the caller may use here; undefined where nothing is kept from him. */
-  #rights({ principal }: Caller): ServerRights | undefined {
+  #rights({ principal }: Pick<Caller, "principal">): ServerRights | undefined {
     const own = principal.rights?.of(this.config.name);
     const here = this.#place?.rights;
     return own === undefined || here === undefined ? (own ?? here) : both(own, here);

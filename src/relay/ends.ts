@@ -42,8 +42,6 @@ export interface Caller {
   readonly usedAuthorization: boolean;
   /** May read details of failures: has a credential, or sits on this machine. */
   readonly trusted: boolean;
-  /** Name of the endpoint that was called, for the audit; absent: the server's own. */
-  readonly endpoint?: string;
   /** One of several requests that were made of one; that one was counted. */
   readonly part?: boolean;
   /** Set where this client has the proxy for itself, and there are no headers to check. */

@@ -3,9 +3,9 @@ import type { Envelope } from "../protocol/eras/envelope.ts";
 import { rawParam, withParams } from "../protocol/eras/envelope.ts";
 import { discoverFromInitialize } from "../protocol/eras/hello.ts";
 import { GONE, MULTI_ROUND, ModernCode } from "../protocol/eras/names.ts";
-import { asString, setKey } from "../protocol/eras/object-text.ts";
+import { asString, removeKeys, setKey } from "../protocol/eras/object-text.ts";
 import { checkParamHeaders } from "../protocol/eras/param-headers.ts";
-import { members, skipSpace } from "../protocol/json.ts";
+import { find, members, skipSpace, splice } from "../protocol/json.ts";
 import { resultText } from "../protocol/errors.ts";
 import { levelRank } from "../protocol/log-levels.ts";
 import type { Message } from "../protocol/message.ts";
@@ -69,8 +69,8 @@ export class ModernEndpoint {
     if (envelope.logLevel !== undefined && levelRank(envelope.logLevel) === -1) {
       return refuse(asked, ErrorCode.invalidParams, `unknown log level: ${envelope.logLevel.slice(0, 50)}`, 400);
     }
-    const watched = this.#deps.oversight?.admit(message, caller, reply);
-    const { switchboard } = this.#deps;
+    const { oversight, switchboard } = this.#deps;
+    const watched = oversight?.admit(message, caller, reply, { goesOn: this.#goesOn(message, caller) });
     if (watched === "refused") {
       switchboard.meter.limited++;
       return;
@@ -101,7 +101,8 @@ export class ModernEndpoint {
     const { message, reply } = asked;
     const legacy = connection.era === "legacy";
     if (legacy && message.method === "server/discover") {
-      return reply.finish(resultText(message.id ?? "null", discoverFromInitialize(connection.introduction.text)));
+      const text = discoverFromInitialize(connection.introduction.text);
+      return reply.finish(resultText(message.id ?? "null", this.#told(text, asked)));
     }
     if (message.method !== "tools/call") return this.#dispatch(asked, legacy);
     this.#checkHeaders(asked, connection).then(
@@ -111,6 +112,34 @@ export class ModernEndpoint {
       },
       (error: unknown) => refuse(asked, ErrorCode.internal, String(error), 200),
     );
+  }
+
+  /** Whether this is the next round of a call that a server with sessions still works at. */
+  #goesOn(message: Message, { principal }: Caller): boolean {
+    const raw = MULTI_ROUND.has(message.method ?? "") ? rawParam(message, "requestState") : undefined;
+    const text = raw === undefined ? undefined : asString(raw);
+    if (text === undefined) return false;
+    return this.#deps.parking.leadsBack(text, { principal, endpoint: this.#deps.name, request: message });
+  }
+
+  /** How a server is to be used concerns those who may use some of it. @param result of `server/discover` */
+  #told(result: string, { caller }: ModernRequest): string {
+    return this.#deps.rights(caller)?.any === false ? removeKeys(result, (key) => key === "instructions") : result;
+  }
+
+  /** What changes an answer for this caller. */
+  #hooksFor(asked: ModernRequest): ExchangeHooks | undefined {
+    const { caller, watched, message } = asked;
+    if (watched !== undefined) return { ended: (good) => watched.ended(good ? "ok" : "failed") };
+    if (message.method === "tools/list") return this.#deps.listHooks(caller);
+    if (message.method !== "server/discover" || this.#deps.rights(caller)?.any !== false) return undefined;
+    const rewrite = (text: string): string => {
+      const span = find(text, skipSpace(text, 0), "result");
+      return span === undefined
+        ? text
+        : splice(text, [{ ...span, text: this.#told(text.slice(span.start, span.end), asked) }]);
+    };
+    return { rewrite };
   }
 
   /**
@@ -210,13 +239,7 @@ export class ModernEndpoint {
     const deps: DialogueDeps = { parking, clock, endpoint, authenticated: caller.principal.kind !== "anonymous" };
     const dialogue = new Dialogue(message, envelope, caller, reply, deps);
     asked.onLeave(() => dialogue.left(reply));
-    const { watched } = asked;
-    const hooks =
-      watched === undefined
-        ? message.method === "tools/list"
-          ? this.#deps.listHooks(caller)
-          : undefined
-        : { ended: (good: boolean) => watched.ended(good ? "ok" : "failed") };
+    const hooks = this.#hooksFor(asked);
     switchboard.relay({
       message,
       caller,

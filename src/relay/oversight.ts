@@ -1,4 +1,4 @@
-import type { Limits, ServerConfig } from "../config/config.ts";
+import type { Limits } from "../config/config.ts";
 import { limitsAnything } from "../policy/limits.ts";
 import type { Excess, RequestLimits, ServerLimits } from "../policy/limits.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
@@ -28,43 +28,70 @@ export interface WatchedCall {
   ended(outcome: Outcome | undefined): void;
 }
 
+/** What is looked at: requests at one URL, for the server that they are for. */
+export interface Overseen {
+  /** Name of the URL, for the audit. */
+  readonly endpoint: string;
+  /** Undefined: what is answered where several are served, and reaches none of them. */
+  readonly server:
+    | { readonly name: string; readonly displayName: string; readonly limits?: Limits | undefined }
+    | undefined;
+}
+
+/** What is known of a request beside its text. */
+export interface Known {
+  /** What a call is about, where that is not this server's tool of that name. */
+  readonly called?: Called | undefined;
+  /** It is the next round of a call that goes on, and has its place. */
+  readonly goesOn?: boolean;
+}
+
+/** Which tool a call is about. */
+export interface Called {
+  readonly server: string;
+  readonly tool: string;
+}
+
 /** Counts what is asked of one server, and keeps who called what. */
 export class Oversight {
-  readonly #config: ServerConfig;
+  readonly #of: Overseen;
   readonly #server: ServerLimits | undefined;
   readonly #deps: OversightDeps;
 
-  private constructor(config: ServerConfig, server: ServerLimits | undefined, deps: OversightDeps) {
-    this.#config = config;
+  private constructor(of: Overseen, server: ServerLimits | undefined, deps: OversightDeps) {
+    this.#of = of;
     this.#server = server;
     this.#deps = deps;
   }
 
   /** @returns undefined where nothing is configured to be looked at, so that nothing is */
-  static of(config: ServerConfig, deps: OversightDeps): Oversight | undefined {
-    const { name, displayName: shown, limits = NO_LIMITS } = config;
+  static of(of: Overseen, deps: OversightDeps): Oversight | undefined {
+    const { name = "", displayName: shown = "", limits = NO_LIMITS } = of.server ?? {};
     const server = limitsAnything(limits) ? { name, shown, limits } : undefined;
     if (deps.audit === undefined && !deps.limited && server === undefined) return undefined;
-    return new Oversight(config, server, deps);
+    return new Oversight(of, server, deps);
   }
 
   /**
    * One more request.
    * @returns `"refused"` when it was answered here; what hears of the end of a call; undefined when nothing more is to do
    */
-  admit(message: Message, caller: Caller, reply: Reply): WatchedCall | "refused" | undefined {
+  admit(
+    message: Message,
+    caller: Caller,
+    reply: Reply,
+    { called, goesOn = false }: Known = {},
+  ): WatchedCall | "refused" | undefined {
     const { clock, limits, limited } = this.#deps;
     const { method = "" } = message;
     const counts = limited || this.#server !== undefined;
     if (FREE.has(method) || (!counts && method !== "tools/call")) return undefined;
-    const call = method === "tools/call" ? this.#watch(message, caller) : undefined;
+    const call = method === "tools/call" ? this.#watch(message, caller, called) : undefined;
     if (!counts) return call;
     const excess = caller.part === true ? undefined : limits.request(caller.principal, this.#server, clock.now());
     if (method !== "tools/call") return excess === undefined ? undefined : refuse(message, excess, reply);
     if (excess !== undefined) return this.#limited(call, message, excess, reply);
-    const named = caller.principal.kind !== "anonymous";
-    // The next round of a call that has its place; its state was sealed to this caller, or it will not get far.
-    if (named && message.param("requestState") !== undefined) return call;
+    if (goesOn) return call;
     const slot = limits.call(caller.principal, this.#server, clock.now());
     if (slot !== undefined && typeof slot !== "function") return this.#limited(call, message, slot, reply);
     if (slot === undefined) return call;
@@ -81,7 +108,7 @@ export class Oversight {
     return refuse(message, excess, reply);
   }
 
-  #watch(message: Message, caller: Caller): WatchedCall | undefined {
+  #watch(message: Message, caller: Caller, called: Called | undefined): WatchedCall | undefined {
     const { audit, clock, onlyNamed } = this.#deps;
     const { principal } = caller;
     if (audit === undefined || (onlyNamed && principal.kind !== "user" && principal.kind !== "key")) return undefined;
@@ -96,9 +123,9 @@ export class Oversight {
           user: principal.user,
           client: principal.client,
           caller: principal.id,
-          endpoint: caller.endpoint ?? this.#config.displayName,
-          server: this.#config.displayName,
-          tool: message.stringParam("name") ?? "",
+          endpoint: this.#of.endpoint,
+          server: called?.server ?? this.#of.server?.displayName ?? "",
+          tool: called?.tool ?? message.stringParam("name") ?? "",
           outcome,
           duration: clock.now() - began,
         });

@@ -114,6 +114,34 @@ export class Parking<T extends Parked> {
 
   /** Opens a state; undefined, without a reason that would help a forger, when it is not good for this. */
   open(text: string, binding: Binding): State<T> | undefined {
+    const sealed = this.#read(text, binding);
+    if (sealed === undefined) return undefined;
+    if (sealed.k === "wrapped") return { kind: "wrapped", state: sealed.s ?? "" };
+    const name = sealed.n ?? "";
+    if (sealed.k === "again") {
+      if (this.#used.has(name)) return undefined;
+      this.#used.set(name, true);
+      return { kind: "again" };
+    }
+    const call = this.#waiting(sealed);
+    if (call === undefined) return undefined;
+    this.leave(call);
+    return { kind: "parked", call };
+  }
+
+  /** Whether a state leads back to a call that waits, which stays where it is. */
+  leadsBack(text: string, binding: Binding): boolean {
+    const sealed = this.#read(text, binding);
+    return sealed !== undefined && this.#waiting(sealed) !== undefined;
+  }
+
+  #waiting(sealed: Sealed): T | undefined {
+    const place = sealed.k === "parked" ? this.#places.get(sealed.n ?? "") : undefined;
+    return place?.round === sealed.r ? place?.call : undefined;
+  }
+
+  /** What is sealed in a state that is good for this. */
+  #read(text: string, binding: Binding): Sealed | undefined {
     const opened = this.#sealer.open(text);
     if (opened === undefined) return undefined;
     const sealed = JSON.parse(opened) as Sealed;
@@ -123,18 +151,7 @@ export class Parking<T extends Parked> {
       sealed.m === binding.request.method &&
       sealed.t > this.#clock.now() &&
       sealed.d === digest(binding.request);
-    if (!same) return undefined;
-    if (sealed.k === "wrapped") return { kind: "wrapped", state: sealed.s ?? "" };
-    const name = sealed.n ?? "";
-    if (sealed.k === "again") {
-      if (this.#used.has(name)) return undefined;
-      this.#used.set(name, true);
-      return { kind: "again" };
-    }
-    const place = this.#places.get(name);
-    if (place === undefined || place.round !== sealed.r) return undefined;
-    this.leave(place.call);
-    return { kind: "parked", call: place.call };
+    return same ? sealed : undefined;
   }
 
   #seal(part: Pick<Sealed, "k" | "n" | "r" | "s">, { principal, endpoint, request }: Binding): string {

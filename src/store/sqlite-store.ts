@@ -7,6 +7,8 @@ import { StoreUnusable } from "./state-store.ts";
 import type { StateEntry, StateKey, StateStore } from "./state-store.ts";
 
 const SCHEMA_VERSION = 1;
+/** 40 MB of log between two sweeps; more is brought into the database at once. */
+const MAX_LOG_PAGES = 10_000;
 
 export interface OpenedStore {
   readonly store: SqliteStore;
@@ -29,6 +31,8 @@ export class SqliteStore implements StateStore {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #log: number;
+  /** Something since the log was last brought into the database. */
+  #written = true;
   #syncing: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
@@ -123,7 +127,12 @@ export class SqliteStore implements StateStore {
 
   async sweep(): Promise<void> {
     const { changes } = this.#database.query("DELETE FROM state WHERE expires <= ?1").run(this.#clock.now());
-    if (changes > 0) await this.#durable();
+    if (changes > 0 || this.#written) await this.#durable();
+    if (!this.#written) return;
+    this.#written = false;
+    // Here and not after so many pages: it waits for the disk, and with it all calls that are relayed meanwhile. That of
+    // the log has just been waited for elsewhere.
+    this.#database.run("PRAGMA wal_checkpoint(PASSIVE)");
   }
 
   async close(): Promise<void> {
@@ -134,6 +143,7 @@ export class SqliteStore implements StateStore {
 
   /** Those who come while one is under way share the next: that one began after their change. */
   #durable(): Promise<void> {
+    this.#written = true;
     if (this.#syncing === undefined) return (this.#syncing = this.#sync());
     this.#next ??= this.#syncing
       .catch(() => undefined)
@@ -165,6 +175,7 @@ function openDatabase(file: string): Database {
     database.run("PRAGMA locking_mode = EXCLUSIVE");
     database.run("PRAGMA journal_mode = WAL");
     database.run("PRAGMA synchronous = NORMAL");
+    database.run(`PRAGMA wal_autocheckpoint = ${MAX_LOG_PAGES}`);
     const version = database.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
     if (version > SCHEMA_VERSION) {
       throw new Error(

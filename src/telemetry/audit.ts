@@ -12,6 +12,7 @@ export interface CallLine {
   readonly client: string | undefined;
   readonly caller: string;
   readonly endpoint: string;
+  /** Empty: the name that was called is no server's. */
   readonly server: string;
   readonly tool: string;
   readonly outcome: Outcome;
@@ -122,8 +123,11 @@ export class AuditLog implements Audit {
   }
 
   call(line: CallLine): void {
-    const { server, tool, user, client, caller, outcome } = shortened(line);
-    this.#log.info(shortened(line), `<${server}> ${tool} called by ${user ?? client ?? caller}: ${outcome}`);
+    const { endpoint, server, tool, user, client, caller, outcome } = shortened(line);
+    this.#log.info(
+      shortened(line),
+      `<${server || endpoint}> ${tool} called by ${user ?? client ?? caller}: ${outcome}`,
+    );
   }
 }
 

@@ -43,7 +43,7 @@ export class ServerMeter {
 
 /** What is counted of the login. */
 export class LoginMeter {
-  readonly logins = { ok: 0, wrong_password: 0, throttled: 0, not_a_user: 0, provider_failed: 0, cancelled: 0 };
+  readonly logins = { ok: 0, wrong_password: 0, throttled: 0, denied: 0, not_a_user: 0, provider_failed: 0 };
   registrations = 0;
   tokens = 0;
   /** Logins whose token nobody used within a minute. */

@@ -3,6 +3,8 @@ import { codeOf } from "../protocol/eras/errors.ts";
 import { initializeFromDiscover, ownEnvelope, supportedVersions } from "../protocol/eras/hello.ts";
 import { MODERN_VERSION, ModernCode } from "../protocol/eras/names.ts";
 import { getKey } from "../protocol/eras/object-text.ts";
+import { cachingOf } from "../protocol/eras/results.ts";
+import type { Caching } from "../protocol/eras/results.ts";
 import type { Message } from "../protocol/message.ts";
 import { LATEST_LEGACY, isLegacyVersion } from "../protocol/versions.ts";
 import type { Clock } from "../telemetry/clock.ts";
@@ -28,6 +30,8 @@ export interface Introduction {
   readonly text: string;
   readonly protocolVersion: string;
   readonly capabilities: Readonly<Record<string, unknown>>;
+  /** How long what it said of itself may be kept; undefined in the legacy era, which says nothing of it. */
+  readonly caching?: Caching;
 }
 
 /** Sends a request of the proxy's own and resolves with the response, be it an error. Rejects with a Fault. */
@@ -142,7 +146,8 @@ function strange(versions: readonly string[]): Verdict {
 
 function modernIntroduction(discover: string): Introduction {
   const text = initializeFromDiscover(discover, LATEST_LEGACY);
-  return { era: "modern", text, protocolVersion: MODERN_VERSION, capabilities: objectIn(text, "capabilities") };
+  const capabilities = objectIn(text, "capabilities");
+  return { era: "modern", text, protocolVersion: MODERN_VERSION, capabilities, caching: cachingOf(discover) };
 }
 
 function legacyIntroduction(answer: Message): Introduction {

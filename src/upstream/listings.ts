@@ -47,6 +47,11 @@ export class Listings {
     return this.#catalogue;
   }
 
+  /** Whether a list is being read. */
+  get reading(): boolean {
+    return this.#readings.size > 0;
+  }
+
   /**
    * Reads lists anew.
    * @param announced clients are to hear of it even if nothing has changed that could be seen

@@ -4,6 +4,7 @@ import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { ServerMeter } from "../telemetry/meters.ts";
 import { Backoff } from "./backoff.ts";
+import { LIST_KINDS } from "./catalogue.ts";
 import type { Catalogue, List, ListKind } from "./catalogue.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionListener } from "./connection.ts";
@@ -45,6 +46,8 @@ export interface UpstreamDeps {
   readonly meter: ServerMeter;
   /** First delay before a lost server is started again, in milliseconds. */
   readonly restartDelayMs?: number;
+  /** There is one client, which has every connection for itself; what the server lists is known from any of them. */
+  readonly own?: boolean;
   openWire(server: ServerConfig, need: Need): Wire;
   /** The server has never been well yet, and could not be started. */
   onFault?(server: ServerConfig, fault: Fault): void;
@@ -216,6 +219,7 @@ export class Upstream {
     const { clock, random, log, meter } = this.#deps;
     const server = this.config.displayName;
     const shared = need.key === "";
+    const lists = shared || this.#deps.own === true;
     return new Slot(
       {
         make: (ended) => {
@@ -232,7 +236,7 @@ export class Upstream {
             outside: (message) => relay.outside(message),
             listChanged: (method) => {
               if (method === "notifications/tools/list_changed") this.toolHeaders.forget();
-              if (shared) this.#listings.refresh(connection, true, [method.split("/")[1] ?? ""]);
+              if (lists) this.#listings.refresh(connection, true, [method.split("/")[1] ?? ""]);
             },
             lost: () => {
               log.debug({ server }, "the server has forgotten the session; it is opened anew");
@@ -259,9 +263,7 @@ export class Upstream {
           if (again) meter.reconnects++;
           if (shared && again) log.info({ server, ms: this.#attemptMs() }, "upstream ready again");
           log.debug({ server, shared, protocolVersion: connection.introduction.protocolVersion }, "connection open");
-          if (shared) {
-            this.#listings.refresh(connection, again);
-          }
+          if (lists) this.#listings.refresh(connection, again);
           this.#listener.ready(connection, need.key, again);
         },
         failed: (fault, retryMs) => {
@@ -297,6 +299,16 @@ export class Upstream {
     // One that was let go to make room is not started again only to be looked at.
     if (catalogue !== undefined && !this.#slots.has("")) return catalogue.lists[kind];
     return await this.#listings.list(await this.acquire(this.#shared), kind);
+  }
+
+  /** Whether all is known that the server lists. */
+  get listed(): boolean {
+    return this.catalogue !== undefined && !this.#listings.reading;
+  }
+
+  /** Resolves when no list is being read. */
+  async settled(): Promise<void> {
+    for (const kind of LIST_KINDS) await this.#listings.settled(kind);
   }
 
   /** Lists of the server may have changed while its shared connection did not say so. */

@@ -76,6 +76,7 @@ describe("who reaches what", () => {
           both: { servers: ["b", "a"] },
           own: { servers: ["a", "b"], tools: ["a:echo", "b:*"], options: { authTokens: [OWN] } },
           empty: { servers: ["a"], options: {} },
+          twice: { servers: ["open", "open"] },
         },
       },
     );
@@ -99,6 +100,16 @@ describe("who reaches what", () => {
     const client = await connect(`${proxy.url}/mcp`, bearer(A));
     const { last } = await client.request("tools/call", { name: "b__echo" });
     expect(last.error?.message).toBe("Unknown tool: b__echo");
+  });
+
+  test("a server that stands twice in a group is there once", async () => {
+    expect(await servers("/twice/mcp", {})).toEqual(["open"]);
+  });
+
+  test("requests are in the log only where a server has logEnabled", async () => {
+    const client = await connect(`${proxy.url}/mcp`, bearer(A));
+    await client.request("tools/list");
+    expect(proxy.log.find((line) => line["method"] === "tools/list")).toBeUndefined();
   });
 
   test("a credential that is good nowhere is refused, also beside servers that are open", async () => {

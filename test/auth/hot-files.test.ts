@@ -79,6 +79,14 @@ describe("users", () => {
     expect(await names(carol)).toEqual(["read_all"]);
   });
 
+  test("whom the file does not name and no rule holds back are told of", async () => {
+    const line = await proxy.logged(
+      (each) => each["user"] === "dave@elsewhere.example.com" && each["level"] === "warn",
+    );
+    expect(line["msg"]).toContain("may use everything");
+    expect(proxy.log.filter((each) => String(each["msg"]).includes("may use everything"))).toHaveLength(1);
+  });
+
   test("whose rights change keep their sessions, are told, and have the new rights at once", async () => {
     const token = await logInAs(proxy.url, "bob@example.com");
     const legacy = await RawClient.open(url(), { headers: bearer(token) });

@@ -79,6 +79,13 @@ test("an issuer is found with a slash too many, and with a path", async () => {
     expect((await directory(undefined, { issuer }).metadata()).issuer).toBe(realm);
 });
 
+test("an issuer whose own name ends in a slash behind a path is found, however it is written", async () => {
+  const own = `${provider.issuer}/application/o/office/`;
+  provider.odd.set(`/application/o/office${DISCOVERY}`, () => Response.json({ ...provider.metadata, issuer: own }));
+  for (const issuer of [own, own.slice(0, -1)])
+    expect((await directory(undefined, { issuer }).metadata()).issuer).toBe(own);
+});
+
 describe("what a discovery document may not say", () => {
   const documents: Record<string, [document: (document: Record<string, unknown>) => Response, reason: string]> = {
     "another issuer": [(d) => Response.json({ ...d, issuer: "https://accounts.example.com" }), "issuer"],

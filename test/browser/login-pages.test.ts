@@ -89,6 +89,9 @@ describe.skipIf(CHROMIUM === undefined)("the login in a browser (needs chromium)
         );
         expect(size).toBeGreaterThanOrEqual(16);
       }
+      const filled = { username: "username", password: "current-password" };
+      for (const [name, by] of Object.entries(filled))
+        expect(await page.locator(`input[name=${name}]`).getAttribute("autocomplete")).toBe(by);
       await page.getByLabel("User name").fill("alice");
       await page.getByLabel("Password").fill("wrong");
       await page.getByRole("button", { name: "Allow" }).click();
@@ -141,6 +144,20 @@ describe.skipIf(CHROMIUM === undefined)("the login in a browser (needs chromium)
     await page.waitForLoadState("networkidle");
     const framed = page.frame({ name: "f" });
     expect(await framed?.locator("input[type=password]").count()).toBe(0);
+  });
+
+  test("an app whose login is in a window of its own hears from it when that comes back", async () => {
+    using app = new App();
+    await using context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(app.callback);
+    const login = await address(app, "Window");
+    const opened = context.waitForEvent("page");
+    await page.evaluate(`void window.open(${JSON.stringify(login)}, "_blank")`);
+    const popup = await opened;
+    await popup.getByRole("button", { name: "Cancel" }).click();
+    await popup.waitForURL((url) => url.pathname === "/callback");
+    expect(await popup.evaluate("window.opener !== null")).toBeTrue();
   });
 
   test("success and error pages", async () => {

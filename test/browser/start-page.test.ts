@@ -31,7 +31,7 @@ describe.skipIf(CHROMIUM === undefined)("the start page in a browser (needs chro
   beforeAll(async () => {
     browser = await chromium.launch({ executablePath: CHROMIUM ?? "", args: ["--no-sandbox"] });
     const hostile = join(import.meta.dir, "../fixtures/hostile-tools.ts");
-    const filter = { toolFilter: { mode: "block", list: ["crash", "fail"] } };
+    const filter = { toolFilter: { mode: "block", list: ["hang", "shout"] } };
     proxy = await startProxy(
       {
         github: tools({ options: filter }),
@@ -107,10 +107,16 @@ describe.skipIf(CHROMIUM === undefined)("the start page in a browser (needs chro
       const github = page.getByRole("article").filter({ has: page.getByRole("heading", { name: "github" }) });
       await github.locator("summary").click();
       expect(await github.getByText("echo", { exact: true }).isVisible()).toBe(true);
+      expect(await github.getByText("2 tools left out by toolFilter").isVisible()).toBe(true);
       await page.locator("#client-claude-code summary").click();
       expect(await page.getByText("claude mcp add --transport http").isVisible()).toBe(true);
       await picture(page, `${look}-4-inside`);
       expect(await fits(page)).toBe(true);
+      // A button must leave room for what it copies, and a name is not broken in the middle.
+      for (const code of await page.locator("#client-claude-code pre").all())
+        expect((await code.boundingBox())?.width).toBeGreaterThan(180);
+      const title = page.getByRole("heading", { name: "Everything" });
+      expect((await title.boundingBox())?.height).toBeLessThan(40);
       expect((await page.getByRole("button", { name: "Copy" }).count()) > 0).toBe(look !== "no-script");
       const revoke = page.getByRole("listitem").filter({ has: page.locator(`input[value="${clientId}"]`) });
       await revoke.getByRole("button", { name: "Revoke" }).click();
@@ -174,10 +180,12 @@ describe.skipIf(CHROMIUM === undefined)("the start page in a browser (needs chro
     const { page } = await open(context);
     await enter(page);
     const server = page.getByRole("article").filter({ has: page.getByRole("heading", { name: "open" }) });
-    await server.getByRole("link", { name: "Add to a client" }).click();
+    await server.getByRole("link", { name: "Add open to a client" }).click();
     const connect = page.getByRole("region", { name: "Add open to a client" });
     expect(await connect.getByRole("link", { name: "Add to Cursor" }).getAttribute("href")).toStartWith("cursor:");
     expect(await connect.innerText()).toContain("Nobody has to log in.");
+    expect(await server.getByRole("region").count()).toBe(1);
+    expect(await page.getByText(`${base}/open/mcp`, { exact: true }).filter({ visible: true }).count()).toBe(1);
   });
 
   test("a state that changes is seen without loading the page again", async () => {

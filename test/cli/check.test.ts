@@ -113,3 +113,34 @@ test("names cannot rewrite the terminal", async () => {
   expect(out).not.toContain("\u001b");
   expect(out).toContain("\\x1b[2J");
 });
+
+test("the files of users and keys are read too, and patterns that fit no server are told of", async () => {
+  const files = {
+    "c.json": {
+      mcpProxy: {
+        addr: "127.0.0.1:9090",
+        users: { alice: "$2b$04$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234" },
+        usersFile: "users.json",
+        apiKeysFile: "keys.json",
+        options: { oauth2: { enabled: true } },
+      },
+      mcpServers: { github: { command: "x" } },
+      groups: { g: { servers: ["github"], tools: ["gihtub:*"] } },
+    },
+    "users.json": '{\n  "bob@example.com": { "allowed_tols": ["github:*"], "denied_tools": ["gitub:*"] }\n}',
+    "keys.json": { "sk-of-mine-4711": { client_id: "mine", scopes: ["*"] } },
+  };
+  const { code, out } = await run(files, { config: "c.json" });
+  expect(code).toBe(0);
+  expect(out).toContain("users.json");
+  expect(out).toMatch(/warning 2:\d+ users\.bob@example\.com\.allowed_tols +config\.unknown_key/);
+  expect(out).toContain('the pattern "gitub:*" fits no server; did you mean "github"?');
+  expect(out).toContain('the pattern "gihtub:*" fits no server; did you mean "github"?');
+  expect(out).toMatch(/warning mcpProxy\.users\.alice .*\n.*not in the users file, and may use everything/);
+  expect(out).not.toContain("sk-of-mine");
+  const broken = await run({ ...files, "users.json": '{ "bob": { "allowed_tools": "*" ' }, { config: "c.json" });
+  expect([broken.code, broken.out]).toEqual([1, expect.stringContaining("users.json\n  error 1:")]);
+  const { "users.json": _, ...without } = files;
+  const missing = await run(without, { config: "c.json" });
+  expect([missing.code, missing.out]).toEqual([0, expect.stringContaining("the file does not exist")]);
+});

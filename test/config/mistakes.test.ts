@@ -165,6 +165,16 @@ const MISTAKES: readonly (readonly [string, string, string])[] = [
 
 const WARNINGS: readonly (readonly [string, string, string])[] = [
   [
+    "a group with one server twice",
+    '{"mcpServers":{"a":{"command":"x"}},"groups":{"g":{"servers":["a","a"]}}}',
+    'warning 1:67 groups.g.servers[1]: "a" stands here a second time, which has no effect',
+  ],
+  [
+    "a group with no server",
+    '{"mcpServers":{"a":{"command":"x"}},"groups":{"g":{"servers":[]}}}',
+    "warning 1:62 groups.g.servers: this group has no server, so nobody finds anything there",
+  ],
+  [
     "unknown key",
     '{"mcpServers":{"a":{"command":"x","agrs":[]}}}',
     'warning 1:35 mcpServers.a.agrs: unknown key "agrs", it has no effect (did you mean "args"?)',

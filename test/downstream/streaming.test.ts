@@ -11,7 +11,7 @@ const MB = 2 ** 20;
 
 let proxy: RunningProxy;
 beforeAll(async () => {
-  proxy = await startProxy({ a: tools() }, { mcpProxy: { stateless: true } });
+  proxy = await startProxy({ a: tools() }, { mcpProxy: { stateless: true, drainSeconds: 1 } });
 });
 afterAll(() => proxy[Symbol.asyncDispose]());
 

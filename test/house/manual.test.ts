@@ -8,7 +8,7 @@ import { loadConfig } from "../../src/config/load.ts";
 import { configurationPage } from "../../src/config/reference.ts";
 import { parseOptions } from "../../src/cli/options.ts";
 import { shellWords } from "../../src/cli/shell-words.ts";
-import { clientsSection, replaceSection } from "../../scripts/clients-section.ts";
+import { clientsPage } from "../../scripts/clients-page.ts";
 import { blocksOf, commandsOf, linksOf } from "../support/markdown.ts";
 import { root } from "../support/tree.ts";
 
@@ -27,9 +27,8 @@ describe("the parts of the manual that are made of the program are current: make
   test("docs/configuration.md", async () => {
     expect(await Bun.file(join(root, "docs/configuration.md")).text()).toBe(configurationPage());
   });
-  test("the clients in README.md", async () => {
-    const readme = await Bun.file(join(root, "README.md")).text();
-    expect(replaceSection(readme, clientsSection())).toBe(readme);
+  test("docs/clients.md", async () => {
+    expect(await Bun.file(join(root, "docs/clients.md")).text()).toBe(clientsPage());
   });
 });
 

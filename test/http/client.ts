@@ -123,10 +123,14 @@ export class EventReader {
 
   /** Reads on until the text so far holds `wanted`. @throws Error when the stream ends before */
   async until(wanted: string): Promise<void> {
-    while (!this.text.includes(wanted)) {
+    // Only what is new is looked through: a search in all of it after each chunk takes seconds for a large message.
+    let tail = this.text;
+    while (!tail.includes(wanted)) {
       const { done, value } = await this.#reader.read();
       if (done) throw new Error(`the stream ended before ${JSON.stringify(wanted)}: ${this.text}`);
-      this.text += this.#decoder.decode(value, { stream: true });
+      const chunk = this.#decoder.decode(value, { stream: true });
+      this.text += chunk;
+      tail = tail.slice(1 - wanted.length) + chunk;
     }
   }
 

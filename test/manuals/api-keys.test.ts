@@ -86,6 +86,11 @@ const calls = async (url: string, token: string): Promise<string> => {
   return (await client.call("read").answer()).text;
 };
 
+async function listed(client: RawClient, kind: "tools" | "prompts"): Promise<string[]> {
+  const { message } = await client.request(`${kind}/list`).answer();
+  return (message.result as Record<typeof kind, { name: string }[]>)[kind].map(({ name }) => name);
+}
+
 describe("the quick start", () => {
   test("keys of the variable open every server, /health says who asks what, and no key goes anywhere", async () => {
     const remote = new RelayServer();
@@ -113,6 +118,25 @@ describe("the quick start", () => {
         expect(await status(`${url}/${server}/mcp`, wrong)).toBe(401);
       expect(await status(`${url}/${server}/mcp?key=sk-1`, {})).toBe(401);
     }
+    for (const path of ["mcp", "mcp/", "sse"]) {
+      const all = await RawClient.open(`${url}/${path}`, { headers: bearer("sk-1") });
+      // As the manual's programs list them, and as its examples call them.
+      const tools = await listed(all, "tools");
+      for (const name of ["filesystem_read", "time_read"]) expect(tools).toContain(name);
+      for (const name of ["filesystem_read", "filesystem:read", "filesystem__read"])
+        expect((await all.call(name).answer()).text).toContain("read ran");
+      expect(await listed(all, "prompts")).toEqual(["filesystem_greet", "time_greet"]);
+      const { text } = await all.request("resources/list").answer();
+      for (const uri of ["memo://filesystem/one", "memo://time/one"]) expect(text).toContain(`"${uri}"`);
+      const memo = all.request("resources/read", '{"uri":"memo://time/one"}');
+      expect((await memo.answer()).text).toMatch(/"uri":"memo:\/\/time\/one","text":"\w+ memo"/);
+      all.vanish();
+    }
+    for (const wrong of [{}, bearer("sk-11"), bearer("letta"), bearer("nocolon")]) {
+      expect(await status(`${url}/mcp`, wrong)).toBe(401);
+      expect((await fetch(`${url}/sse`, { headers: { ...wrong, Accept: "text/event-stream" } })).status).toBe(401);
+    }
+    expect(await status(`${url}/mcp?api_key=sk-1`, {})).toBe(401);
     const client = await RawClient.open(`${url}/remote-server/mcp`, { headers: bearer("sk-22") });
     const inbox = client.call("echo");
     const call = await remote.call("echo");
@@ -226,6 +250,17 @@ test("MCP_PATH_PREFIX hides everything but /health", async () => {
   });
   const { url } = gateway;
   expect(await status(`${url}/abc-123-def/time/mcp`, bearer("sk-of-dotenv"))).toBe(200);
+  for (const path of ["mcp", "mcp/"]) {
+    const all = await RawClient.open(`${url}/abc-123-def/${path}`, { headers: bearer("sk-of-dotenv") });
+    expect((await all.call("time_read").answer()).text).toContain("read ran");
+    expect(await status(`${url}/${path}`, bearer("sk-of-dotenv"))).toBe(404);
+  }
+  const stream = await RawClient.open(`${url}/abc-123-def/sse`, { headers: bearer("sk-of-dotenv") });
+  expect((await stream.call("local-filesystem:read").answer()).text).toContain("read ran");
+  stream.vanish();
+  expect((await fetch(`${url}/sse`, { headers: bearer("sk-of-dotenv") })).status).toBe(404);
+  expect(await status(`${url}/`, bearer("sk-of-dotenv"))).toBe(404);
+  await gateway.logged("/abc-123-def/mcp");
   expect(await status(`${url}/time/mcp`, bearer("sk-of-dotenv"))).toBe(404);
   await gateway.logged("/abc-123-def/time/mcp");
   expect(await health(url)).toMatchObject({ path_prefix: null });
@@ -239,8 +274,21 @@ test("MCP_LIVE_RELOAD: a server added to the file appears, one taken out goes, k
     files: { "mcp_config.json": one("first") },
     env: { MCP_LIVE_RELOAD: "true", MCP_API_KEYS: "sk-of-mine:m" },
   });
+  const client = await RawClient.open(`${gateway.url}/mcp`, { headers: bearer("sk-of-mine") });
+  // One server alone has bare names there.
+  expect((await client.call("read").answer()).text).toContain("read ran");
+  expect(await listed(client, "tools")).toContain("read");
+  const stream = await client.listen();
   replaceFile(join(gateway.directory, "mcp_config.json"), one("second"));
   await gateway.logged("the configuration was taken over");
+  await stream.method("notifications/tools/list_changed");
+  expect((await client.call("second:read").answer()).text).toContain("read ran");
+  const two = `{"mcpServers":{"x":{"command":"uvx","args":["mcp-server-time"]},"y":{"command":"uvx","args":["mcp-server-time"]}}}`;
+  replaceFile(join(gateway.directory, "mcp_config.json"), replaced(two));
+  while (!(await listed(client, "tools")).includes("y_read")) await stream.method("notifications/tools/list_changed");
+  expect((await client.call("x_read").answer()).text).toContain("read ran");
+  replaceFile(join(gateway.directory, "mcp_config.json"), one("second"));
+  while ((await listed(client, "tools")).includes("y_read")) await stream.method("notifications/tools/list_changed");
   expect(await status(`${gateway.url}/second/mcp`, bearer("sk-of-mine"))).toBe(200);
   expect(await status(`${gateway.url}/first/mcp`, bearer("sk-of-mine"))).toBe(404);
 });

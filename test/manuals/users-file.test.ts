@@ -58,7 +58,7 @@ describe("the quick start", () => {
   test("wants a login at every URL, publishes where, and answers /health to everybody", async () => {
     await using gateway = await startGateway({ files: FILES });
     const { url } = gateway;
-    for (const path of ["/filesystem/mcp", "/time/mcp", "/time/sse"]) {
+    for (const path of ["/mcp", "/mcp/", "/sse", "/filesystem/mcp", "/time/mcp", "/time/sse"]) {
       const response = await fetch(url + path, { method: path.endsWith("sse") ? "GET" : "POST" });
       expect([path, response.status]).toEqual([path, 401]);
       expect(response.headers.get("www-authenticate")).toContain("/.well-known/oauth-protected-resource");

@@ -179,7 +179,7 @@ describe("20: over the network", () => {
         const { pathname } = new URL(request.url);
         asked.push(pathname);
         const document = { client_id: at(pathname), client_name: "Document app", redirect_uris: [CALLBACK] };
-        if (pathname === "/moved") return Response.redirect(at("/good"));
+        if (pathname === "/moved") return Response.json(document, { status: 302, headers: { Location: at("/good") } });
         if (pathname === "/html") return new Response("<html>", { headers: { "Content-Type": "text/html" } });
         if (pathname === "/large") return Response.json({ ...document, x: "x".repeat(100_000) });
         if (pathname === "/missing")

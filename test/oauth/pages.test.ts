@@ -109,6 +109,7 @@ test("Go's syntax is put into the pages' own words, line by line", () => {
   expect(fromGoTemplate("{{if .A}}x{{else}}y{{end}}\n{{range .L}}{{.}}{{end}}")).toBe(
     "{{#if A}}x{{else}}y{{/if}}\n{{#each L}}{{this}}{{/each}}",
   );
+  expect(fromGoTemplate("{{if .A}}x{{else if .B}}y{{end}}")).toBe("{{#if A}}x{{else if B}}y{{/if}}");
   expect(fromGoTemplate("{{if not .A}}x{{end}}{{/* note */}}")).toBe("{{#unless A}}x{{/unless}}{{!--  note  --}}");
   expect(fromGoTemplate("{{#if A}}{{A}}{{/if}}")).toBe("{{#if A}}{{A}}{{/if}}");
   expect(() => fromGoTemplate("{{.A}}\n{{end}}")).toThrow("line 2");

@@ -1,4 +1,4 @@
-import { find } from "../../src/protocol/json.ts";
+import { find, skipSpace } from "../../src/protocol/json.ts";
 import { PATIENCE_MS } from "../fixtures/relay-server.ts";
 import type { Parsed } from "../fixtures/relay-server.ts";
 
@@ -342,7 +342,7 @@ class SseChannel {
 
 /** The id of a message, letter for letter. */
 function rawId(text: string): string {
-  const span = find(text, 0, "id");
+  const span = find(text, skipSpace(text, 0), "id");
   return span === undefined ? "" : text.slice(span.start, span.end);
 }
 

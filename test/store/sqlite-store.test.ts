@@ -42,6 +42,22 @@ test("the directory and every file in it are closed to others, from the first mo
   rmSync(directory, { recursive: true });
 });
 
+test("the log does not grow from sweep to sweep, and what was in it is in the database", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "mcp-proxy-store-"));
+  const { store } = SqliteStore.open(directory, systemClock);
+  const sizes: number[] = [];
+  for (let round = 0; round < 6; round++) {
+    await Promise.all(Array.from({ length: 200 }, (_, i) => store.set(["x", String(i)], `${round}`.repeat(4_000))));
+    await store.sweep();
+    sizes.push(statSync(join(directory, "state.db-wal")).size);
+  }
+  expect(Math.max(...sizes)).toBeLessThan(2 * (sizes[0] ?? 0));
+  expect(statSync(join(directory, "state.db")).size).toBeGreaterThan(200 * 4_000);
+  expect(await store.get(["x", "7"])).toBe("5".repeat(4_000));
+  await store.close();
+  rmSync(directory, { recursive: true });
+});
+
 test("a damaged file is put aside, not overwritten", async () => {
   const directory = scratch();
   writeFileSync(join(directory, "state.db"), "this is no database, but somebody may still want it".repeat(100));

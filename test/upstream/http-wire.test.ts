@@ -407,10 +407,12 @@ describe("http wire", () => {
     });
 
     test("of a server that is gone fail the request soon, those of one that comes back do not", async () => {
-      const primed: Only = ({ method }) => (method === "POST" ? events("id: a\ndata:\n\n") : undefined);
+      const said = '{"jsonrpc":"2.0","method":"said"}';
+      const primed: Only = ({ method }) => (method === "POST" ? events(`id: a\ndata: ${said}\n\n`) : undefined);
       const [wire, seen, server] = await against(primed);
       ask(wire, 1);
-      await until("it is asked", () => server.seen.length === 1);
+      // Before the event is read there is nothing to take the stream up from, however early the server has sent it.
+      await seen.first("message");
       const since = performance.now();
       await server.stop();
       expect((await seen.first("failed")).fault.code).toBe("upstream.unreachable");
@@ -419,7 +421,7 @@ describe("http wire", () => {
       const brief = serve(primed);
       const [other, heard] = await connect(brief.url);
       ask(other, 1);
-      await until("it is asked", () => brief.seen.length === 1);
+      await heard.first("message");
       const at = Number(new URL(brief.url).port);
       await brief.stop();
       const again = Bun.serve({ hostname: "127.0.0.1", port: at, fetch: () => events(`data: ${answer(1)}\n\n`) });

@@ -44,12 +44,14 @@ export class Recorder implements WireListener {
     }
   }
 
-  /** The answer to one of our requests. */
-  answer(id: number): Promise<Of<"message">> {
-    return this.first("message", ({ text }) => {
+  /** The answer to one of our requests. @throws Fault when it fails */
+  async answer(id: number): Promise<Of<"message">> {
+    const answer = this.first("message", ({ text }) => {
       const message = JSON.parse(text) as { id?: unknown; method?: unknown };
       return message.id === id && message.method === undefined;
     });
+    const failure = this.first("failed", (event) => event.id === id).then(({ fault }) => Promise.reject(fault));
+    return await Promise.race([answer, failure]);
   }
 
   #add(event: WireEvent): void {

@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { randomBytes } from "node:crypto";
 import type { Sealer } from "../../store/sealer.ts";
+import type { StateKey, StateStore } from "../../store/state-store.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import { digest, sameText } from "../digest.ts";
 import type { LoginRequest } from "../transaction.ts";
@@ -10,12 +11,15 @@ import type { ProviderChecks } from "./provider-client.ts";
 const LIFETIME_MS = 15 * 60_000;
 /** Browsers keep cookies of 4096 bytes, name included; larger ones vanish without a word. */
 const MAX_COOKIE = 3_900;
-/** Logins of one browser that wait at the same time; each costs a part of its request headers. */
+/** Logins of one browser that wait at the same time, and their characters all together: they come with every request. */
 const MAX_AT_A_TIME = 4;
-const MAX_USED = 10_000;
+const MAX_COOKIES = 6_000;
+/** Characters of requests too long for a cookie that are remembered here, all together. */
+const MAX_LONG = 4 * 1_024 * 1_024;
 
 interface Sealed extends ProviderChecks {
-  readonly request: LoginRequest;
+  /** Undefined: it was too long, and is remembered here. */
+  readonly request: LoginRequest | undefined;
   readonly until: number;
   readonly browser: string;
 }
@@ -28,33 +32,37 @@ export interface PendingLogin {
 
 /**
  * Logins on their way through the provider. Each is sealed in a cookie of the browser that began it, so waiting ones
- * cost nothing here and a flood of them fills nothing. It opens once, in that browser, for the `state` it was made for.
+ * cost nothing here and a flood of them fills nothing. It opens once, in that browser, for the `state` it was made for;
+ * that it was opened is stored, so that neither a restart nor a new configuration opens it again.
  */
 export class PendingLogins {
   readonly #sealer: Sealer;
+  readonly #store: StateStore;
   readonly #clock: Clock;
   readonly #prefix: string;
   readonly #attributes: string;
-  readonly #used: LRUCache<string, true>;
+  readonly #opening = new Set<string>();
+  /** A flood of these displaces its like alone. */
+  readonly #long = new LRUCache<string, LoginRequest>({
+    maxSize: MAX_LONG,
+    sizeCalculation: (request) => JSON.stringify(request).length,
+  });
 
   /** @param secure whether the public URL is https */
-  constructor(sealer: Sealer, clock: Clock, secure: boolean) {
+  constructor(sealer: Sealer, store: StateStore, clock: Clock, secure: boolean) {
     this.#sealer = sealer;
+    this.#store = store;
     this.#clock = clock;
     this.#prefix = secure ? "__Host-mcp-proxy-provider-" : "mcp-proxy-provider-";
     this.#attributes = `Path=/; HttpOnly; SameSite=Lax${secure ? "; Secure" : ""}`;
-    this.#used = new LRUCache({ max: MAX_USED });
   }
 
-  /**
-   * @param browser what names this browser
-   * @returns undefined where the request is too long to be carried
-   */
+  /** @param browser what names this browser */
   begin(
     request: LoginRequest,
     browser: string,
     cookies: string | null,
-  ): { checks: ProviderChecks; setCookies: string[] } | undefined {
+  ): { checks: ProviderChecks; setCookies: string[] } {
     const secret = (): string => randomBytes(32).toString("base64url");
     const checks = { state: secret(), nonce: secret(), verifier: secret() };
     const sealed: Sealed = {
@@ -64,24 +72,43 @@ export class PendingLogins {
       until: this.#clock.now() + LIFETIME_MS,
       browser: digest(browser),
     };
-    const value = this.#sealer.seal(JSON.stringify(sealed));
-    if (value.length > MAX_COOKIE) return undefined;
-    const surplus = this.#names(cookies).slice(0, -(MAX_AT_A_TIME - 1));
+    let value = this.#sealer.seal(JSON.stringify(sealed));
+    if (value.length > MAX_COOKIE) {
+      this.#long.set(digest(checks.state), request);
+      value = this.#sealer.seal(JSON.stringify({ ...sealed, request: undefined }));
+    }
     const cookie = `${this.#nameOf(checks.state)}=${value}; Max-Age=${LIFETIME_MS / 1_000}; ${this.#attributes}`;
+    const surplus = this.#surplus(cookies, value.length);
     return { checks, setCookies: [...surplus.map((name) => this.#removal(name)), cookie] };
   }
 
   /** @returns undefined when it was not begun in this browser, was used, or is too old */
-  take(state: string, browser: string | undefined, cookies: string | null): PendingLogin | undefined {
+  async take(state: string, browser: string | undefined, cookies: string | null): Promise<PendingLogin | undefined> {
     if (!/^[\w-]{43}$/.test(state)) return undefined;
     const value = valueOf(cookies, this.#nameOf(state));
     const text = value === undefined ? undefined : this.#sealer.open(value);
-    if (text === undefined || browser === undefined || this.#used.has(digest(state))) return undefined;
-    const { request, until, browser: bound, ...checks } = JSON.parse(text) as Sealed;
-    if (!sameText(checks.state, state) || !sameText(bound, digest(browser)) || this.#clock.now() >= until)
-      return undefined;
-    this.#used.set(digest(state), true);
+    if (text === undefined || browser === undefined) return undefined;
+    const { request: carried, until, browser: bound, ...checks } = JSON.parse(text) as Sealed;
+    const name = digest(state);
+    const request = carried ?? this.#long.get(name);
+    if (request === undefined || !sameText(checks.state, state) || !sameText(bound, digest(browser))) return undefined;
+    if (this.#clock.now() >= until || !(await this.#first(name, until))) return undefined;
+    this.#long.delete(name);
     return { request, checks };
+  }
+
+  /** Of any number of callers with the same name one is the first, now and for as long as the login could be opened. */
+  async #first(name: string, until: number): Promise<boolean> {
+    if (this.#opening.has(name)) return false;
+    this.#opening.add(name);
+    try {
+      const key: StateKey = ["used login", name];
+      if ((await this.#store.get(key)) !== undefined) return false;
+      await this.#store.set(key, "", until);
+      return true;
+    } finally {
+      this.#opening.delete(name);
+    }
   }
 
   /** The header that takes the cookie of a login away. */
@@ -93,10 +120,14 @@ export class PendingLogins {
     return this.#prefix + state.slice(0, 12);
   }
 
-  #names(cookies: string | null): string[] {
-    return pairs(cookies)
-      .map(([name]) => name)
-      .filter((name) => name.startsWith(this.#prefix) && /^[\w-]+$/.test(name));
+  /** The cookies that have to go, the oldest first, so that one with a value so long fits in. */
+  #surplus(cookies: string | null, length: number): string[] {
+    const mine = pairs(cookies).filter(([name]) => name.startsWith(this.#prefix) && /^[\w-]+$/.test(name));
+    const kept = mine.toReversed().filter(([, value], index) => {
+      length += value.length;
+      return index < MAX_AT_A_TIME - 1 && length <= MAX_COOKIES;
+    });
+    return mine.filter((pair) => !kept.includes(pair)).map(([name]) => name);
   }
 
   #removal(name: string): string {

@@ -42,14 +42,10 @@ export class ProviderLogin {
     return this.#deps.client.label;
   }
 
-  /** @param browser what names the browser that allowed the request. @throws Answerable, ProviderTrouble */
+  /** @param browser what names the browser that allowed the request. @throws ProviderTrouble */
   async begin(request: LoginRequest, browser: string, cookies: string | null): Promise<Response> {
     const { client, pending, callback } = this.#deps;
     const begun = pending.begin(request, browser, cookies);
-    if (begun === undefined) {
-      const error = new OAuthError("invalid_request", "state and redirect_uri are too long for this login");
-      throw new Answerable(error, request.redirectUri, request.state);
-    }
     const again = cookies?.includes(`${OTHER_ACCOUNT}=1`) ?? false;
     const address = await client.begin(callback(), begun.checks, again);
     const response = redirectTo(address.href);
@@ -59,12 +55,12 @@ export class ProviderLogin {
   }
 
   /** Finds what a callback belongs to. It opens once. @throws Unanswerable */
-  open(params: Params, browser: string | undefined, cookies: string | null): PendingLogin {
+  async open(params: Params, browser: string | undefined, cookies: string | null): Promise<PendingLogin> {
     if (params.broken("state"))
       throw new Unanswerable("The answer of the login came with more than one state.", "person");
     const state = params.get("state");
     if (state === undefined) throw new Unanswerable("The answer of the login came without a state.", "person");
-    const found = this.#deps.pending.take(state, browser, cookies);
+    const found = await this.#deps.pending.take(state, browser, cookies);
     if (found === undefined)
       throw new Unanswerable("This login was not begun in this browser, is over already, or took too long.", "person");
     return found;
@@ -103,12 +99,17 @@ export class ProviderLogin {
   /** What the person may read of a failure; the log has the reason. */
   #translated(error: unknown, request: LoginRequest): Error {
     const { label, log } = { label: this.label, log: this.#deps.log };
-    if (error instanceof ProviderRefusal && error.code === "access_denied")
+    if (error instanceof ProviderRefusal && error.code === "access_denied") {
+      log.warn(
+        { provider: label },
+        "the identity provider refused a login: access_denied (or the person cancelled it)",
+      );
       return new Answerable(
-        new OAuthError("access_denied", "the login at the identity provider was cancelled"),
+        new OAuthError("access_denied", "the login at the identity provider was refused or cancelled"),
         request.redirectUri,
         request.state,
       );
+    }
     const reason = error instanceof Error ? error.message : String(error);
     log.error({ provider: label, reason }, "a login through the identity provider failed");
     if (error instanceof ProviderTrouble && error.down)

@@ -86,6 +86,33 @@ export function withPrivateScope(method: string, result: string): string {
   return setKey(result, "cacheScope", '"private"');
 }
 
+/** How long and for whom an answer may be kept (MCP 2026-07-28, server/utilities/caching). */
+export interface Caching {
+  /** Milliseconds, whole and not negative. */
+  readonly ttlMs: number;
+  readonly cacheScope: "public" | "private";
+}
+
+export const NOT_KEPT: Caching = { ttlMs: 0, cacheScope: "private" };
+
+/** What a modern server says of keeping its answer; what it does not say, or says wrongly, allows nothing. */
+export function cachingOf(result: string): Caching {
+  const ttlMs = Number(getKey(result, "ttlMs"));
+  return {
+    ttlMs: Number.isSafeInteger(ttlMs) && ttlMs > 0 ? ttlMs : 0,
+    cacheScope: asString(getKey(result, "cacheScope")) === "public" ? "public" : "private",
+  };
+}
+
+/** What holds for an answer that is made of several. */
+export function joinCaching(all: readonly Caching[]): Caching {
+  if (all.length === 0) return NOT_KEPT;
+  return {
+    ttlMs: Math.min(...all.map(({ ttlMs }) => ttlMs)),
+    cacheScope: all.every(({ cacheScope }) => cacheScope === "public") ? "public" : "private",
+  };
+}
+
 /** Whether a request can be answered by a question. */
 export function canAsk(method: string): boolean {
   return MULTI_ROUND.has(method);

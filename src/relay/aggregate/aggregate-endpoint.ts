@@ -1,5 +1,4 @@
 import type { Principal } from "../../policy/principal.ts";
-import { missingPrompt, missingReference, missingResource, missingTool } from "../../policy/missing.ts";
 import type { Missing } from "../../policy/missing.ts";
 import { getKey } from "../../protocol/eras/object-text.ts";
 import { ErrorCode, errorText, resultText } from "../../protocol/errors.ts";
@@ -12,14 +11,17 @@ import type { ListKind } from "../../upstream/catalogue.ts";
 import type { Caller, EventStream, Reply } from "../ends.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Description } from "../line.ts";
+import { Oversight } from "../oversight.ts";
+import type { OversightDeps } from "../oversight.ts";
 import type { Endpoint } from "../served.ts";
 import type { Session } from "../session.ts";
 import type { Switchboard } from "../switchboard.ts";
 import { Introductions } from "./introductions.ts";
 import type { Identity } from "./introductions.ts";
 import { Lists } from "./lists.ts";
-import { Answer, capabilitiesOf } from "./member.ts";
+import { Answer, capabilitiesOf, heard, partOf } from "./member.ts";
 import type { Asking, Member } from "./member.ts";
+import { missingOf } from "./missing-of.ts";
 import { ModernAggregate } from "./modern-aggregate.ts";
 import { Patience } from "./patience.ts";
 import { Renamed } from "./renamed.ts";
@@ -46,6 +48,8 @@ export interface AggregatePlan {
   readonly separator: string;
   readonly resourcesByServer: boolean;
   readonly identity: Identity;
+  /** Who counts and keeps what reaches none of the servers. */
+  readonly oversight: OversightDeps;
 }
 
 /** A URL that serves several servers as one. Each request goes to one of them as if it had come by that one's own URL. */
@@ -62,6 +66,7 @@ export class AggregateEndpoint implements Endpoint {
   #stopWatching: (() => void)[] = [];
   #roster: Roster;
   #identity: Identity;
+  #oversight: Oversight | undefined;
 
   constructor(deps: AggregateDeps, plan: AggregatePlan) {
     this.#deps = deps;
@@ -93,6 +98,7 @@ export class AggregateEndpoint implements Endpoint {
       lists: this.#lists,
       routes: this.#routes,
       introductions: this.#introductions,
+      counts: (message, caller, reply) => this.#counts(message, caller, reply),
     });
   }
 
@@ -150,30 +156,30 @@ export class AggregateEndpoint implements Endpoint {
   request(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
     const asking: Asking = { caller, session, modern: undefined };
     const kind = METHODS.get(message.method ?? "");
-    if (kind !== undefined) return void this.#list(kind, message, asking, reply);
+    if (kind !== undefined)
+      return this.#counts(message, caller, reply) ? void this.#list(kind, message, asking, reply) : undefined;
     switch (message.method) {
       case "ping":
         return answerEmpty(message, reply);
       case "tools/call":
-        return this.#tool(message, asking, reply);
-      case "prompts/get": {
-        const route = this.#routes.prompt(message, caller.principal);
-        return route === undefined
-          ? refuse(message, reply, missingPrompt(message.stringParam("name") ?? ""))
-          : this.#send(route, asking, reply);
-      }
+      case "prompts/get":
       case "resources/read":
       case "resources/subscribe":
       case "resources/unsubscribe":
-        return this.#resource(message, asking, reply);
       case "completion/complete": {
-        const route = this.#routes.completion(message, caller.principal);
-        return route === undefined ? refuse(message, reply, missingReference()) : this.#send(route, asking, reply);
+        const sent = this.#routed(message, asking, reply);
+        if (sent !== "nobody") return sent;
+        if (!this.#lists.waits(asking)) return this.#refuse(message, caller, reply, missingOf(message, false));
+        // What is not known yet can be what was asked for.
+        return void this.#lists.learn(asking).then(() => {
+          if (this.#routed(message, asking, reply) === "nobody")
+            this.#refuse(message, caller, reply, missingOf(message, false));
+        });
       }
       case "logging/setLevel":
-        return this.#setLevel(message, asking, reply);
+        return this.#counts(message, caller, reply) ? this.#setLevel(message, asking, reply) : undefined;
       case "tasks/list":
-        return void this.#listTasks(message, asking, reply);
+        return this.#counts(message, caller, reply) ? void this.#listTasks(message, asking, reply) : undefined;
       case "tasks/get":
       case "tasks/result":
       case "tasks/cancel":
@@ -181,7 +187,7 @@ export class AggregateEndpoint implements Endpoint {
       default: {
         const only = this.#only(caller.principal);
         if (only !== undefined) return this.#send({ member: only, message }, asking, reply);
-        return refuse(message, reply, {
+        return this.#refuse(message, caller, reply, {
           code: ErrorCode.methodNotFound,
           text: `Method not found: ${message.method} (several servers are served here; use the URL of the one that knows it)`,
         });
@@ -231,9 +237,10 @@ export class AggregateEndpoint implements Endpoint {
   }
 
   logs(message: Message): boolean {
-    if (message.method !== "tools/call") return true;
-    const pair = this.#roster.tools.get(message.stringParam("name") ?? "");
-    return pair?.owner.endpoint.config.logEnabled !== false;
+    const call = message.method === "tools/call";
+    const owner = call ? this.#roster.tools.get(message.stringParam("name") ?? "")?.owner : undefined;
+    const asked = owner === undefined ? this.#roster.members : [owner];
+    return asked.some(({ endpoint }) => endpoint.logs());
   }
 
   /** Counted for single servers only. */
@@ -241,6 +248,7 @@ export class AggregateEndpoint implements Endpoint {
 
   #take(plan: AggregatePlan): Roster {
     for (const stop of this.#stopWatching) stop();
+    this.#oversight = Oversight.of({ endpoint: this.displayName, server: undefined }, plan.oversight);
     this.#stopWatching = plan.members.map((member) =>
       member.endpoint.switchboard.watch((changed) => this.#changed(member, changed)),
     );
@@ -262,17 +270,17 @@ export class AggregateEndpoint implements Endpoint {
     for (const session of this.#deps.sessions()) {
       const branch = session.branch(member.name);
       // On a connection of its own it hears that itself.
-      if (member.reaches(session.principal) && branch?.hearsItself !== true) this.#tell(session, changed);
+      if (branch?.hearsItself !== true) this.#tell(session, heard(member, session.principal, changed));
     }
     this.modern.changed(member, changed);
   }
 
-  /** Takes a session away from servers that it may not use any more. */
+  /** Takes a session away from servers that would not let it in any more. */
   #leaveUnreached(session: Session): void {
     for (const [server] of session.branches) {
       const member = this.#roster.members.find(({ name }) => name === server);
       // A server that is gone ends by itself, after its calls in flight.
-      if (member !== undefined && !member.reaches(session.principal)) session.endBranch(server);
+      if (member !== undefined && !member.admits(session.principal)) session.endBranch(server);
     }
   }
 
@@ -313,10 +321,10 @@ export class AggregateEndpoint implements Endpoint {
     if (!text.includes("notifications/")) return text;
     const message = Message.read(text, "upstream");
     if (typeof message === "string") return text;
+    if (!member.hears(message.method)) return undefined;
     if (message.method?.endsWith("/list_changed") === true) {
       return session.branch(member.name)?.hearsItself === true ? text : undefined;
     }
-    if (!member.hears(message.method)) return undefined;
     const span = message.method === "notifications/resources/updated" ? message.param("uri") : undefined;
     if (span === undefined) return text;
     const uri = stringAt(message.text, span) ?? "";
@@ -333,19 +341,26 @@ export class AggregateEndpoint implements Endpoint {
     reply.finish(resultText(message.id ?? "null", `{"${kind}":[${elements.join(",")}]}`));
   }
 
-  #tool(message: Message, asking: Asking, reply: Reply): Exchange | undefined {
-    const spelled = message.stringParam("name") ?? "";
-    const route = this.#routes.tool(message, asking.caller.principal);
-    return route === undefined
-      ? refuse(message, reply, missingTool(spelled))
-      : this.#send(route, asking, reply, spelled);
+  /** Hands a request to the server that it is for. */
+  #routed(message: Message, asking: Asking, reply: Reply): Exchange | undefined | "nobody" {
+    const { principal } = asking.caller;
+    if (message.method === "tools/call") {
+      const route = this.#routes.tool(message, principal);
+      return route === undefined ? "nobody" : this.#send(route, asking, reply, message.stringParam("name"));
+    }
+    if (message.method?.startsWith("resources/") === true) return this.#resource(message, asking, reply);
+    const route =
+      message.method === "prompts/get"
+        ? this.#routes.prompt(message, principal)
+        : this.#routes.completion(message, principal);
+    return route === undefined ? "nobody" : this.#send(route, asking, reply);
   }
 
-  #resource(message: Message, asking: Asking, reply: Reply): Exchange | undefined {
+  #resource(message: Message, asking: Asking, reply: Reply): Exchange | undefined | "nobody" {
     const { caller, session } = asking;
     const text = message.stringParam("uri") ?? "";
     const route = this.#routes.resource(message, caller.principal);
-    if (route === undefined) return refuse(message, reply, missingResource(text, false));
+    if (route === undefined) return "nobody";
     const { member, uri } = route;
     if (message.method === "resources/read")
       return this.#send(route, asking, uri === text ? reply : new Renamed(reply, uri, text));
@@ -385,7 +400,7 @@ export class AggregateEndpoint implements Endpoint {
     if (capabilitiesOf(member)["logging"] === undefined) return;
     const text = `{"jsonrpc":"2.0","id":"mcp-proxy level","method":"logging/setLevel","params":{"level":"${levelName(rank)}"}}`;
     const answer = new Answer();
-    member.endpoint.request(Message.read(text, "upstream") as Message, caller, branch, answer);
+    member.endpoint.request(Message.read(text, "upstream") as Message, partOf(caller), branch, answer);
     await answer.text;
   }
 
@@ -406,8 +421,11 @@ export class AggregateEndpoint implements Endpoint {
       return member.endpoint.switchboard.lineOf(branch, caller).tasks.belongs(task, caller, branch);
     });
     if (maker !== undefined) return this.#send({ member: maker, message }, asking, reply);
+    if (!this.#counts(message, caller, reply)) return undefined;
     const missing = errorText(message.id ?? "null", ErrorCode.invalidParams, `Task not found: ${task}`);
-    void this.#firstThatKnows(members, message, asking).then((text) => reply.finish(text ?? missing));
+    void this.#firstThatKnows(members, message, { ...asking, caller: partOf(caller) }).then((text) =>
+      reply.finish(text ?? missing),
+    );
     return undefined;
   }
 
@@ -425,6 +443,21 @@ export class AggregateEndpoint implements Endpoint {
     const { caller, session } = asking;
     const branch = session === undefined ? undefined : this.#branch(session, member, caller);
     return member.endpoint.request(message, caller, branch, reply, spelled);
+  }
+
+  /** Counts what no single server is asked for. @returns whether it may go on; else it was answered */
+  #counts(message: Message, caller: Caller, reply: Reply): boolean {
+    const call = message.method === "tools/call";
+    const called = call ? this.#routes.presumed(message.stringParam("name") ?? "") : undefined;
+    const watched = this.#oversight?.admit(message, caller, reply, { called });
+    if (watched === "refused") return false;
+    // No call comes this far that has a server.
+    watched?.ended("denied");
+    return true;
+  }
+
+  #refuse(message: Message, caller: Caller, reply: Reply, missing: Missing): undefined {
+    return this.#counts(message, caller, reply) ? refuse(message, reply, missing) : undefined;
   }
 
   #only(principal: Principal): Member | undefined {

@@ -1,5 +1,7 @@
 import { joinCapabilities, joinInstructions } from "../../protocol/join-introductions.ts";
 import { asString, getKey } from "../../protocol/eras/object-text.ts";
+import { NOT_KEPT, joinCaching } from "../../protocol/eras/results.ts";
+import type { Caching } from "../../protocol/eras/results.ts";
 import type { Introduction } from "../../upstream/greeting.ts";
 import type { Session } from "../session.ts";
 import { capabilitiesOf } from "./member.ts";
@@ -25,6 +27,7 @@ export interface IntroductionsDeps {
 export interface Joined {
   readonly capabilities: Record<string, unknown>;
   readonly instructions: string | undefined;
+  readonly caching: Caching;
 }
 
 const LISTS = ["tools", "prompts", "resources"];
@@ -43,15 +46,17 @@ export class Introductions {
 
   /** Waits for servers that have not said anything yet, but not for long. */
   async join(asking: Asking): Promise<Joined> {
-    const members = this.#deps.roster().of(asking.caller.principal);
+    const roster = this.#deps.roster();
+    const members = roster.of(asking.caller.principal);
     const said = await Promise.all(members.map((member) => this.#of(member, asking)));
     const known = members.flatMap((member, index) => {
       const introduction = said[index];
       return introduction === undefined ? [] : [{ member, introduction }];
     });
     const all = known.map(({ member }) => offered(member));
-    // What a server that is still starting will have is not known: clients are told to look when it is there.
-    if (known.length < members.length) all.push(Object.fromEntries(LISTS.map((list) => [list, {}])));
+    // What a server will have that is still starting, or that this caller may use later, is not known: clients are told
+    // to look when it is there.
+    if (known.length < roster.members.length) all.push(Object.fromEntries(LISTS.map((list) => [list, {}])));
     const capabilities = joinCapabilities(all);
     for (const list of LISTS) {
       const capability = capabilities[list];
@@ -64,7 +69,18 @@ export class Introductions {
         text: asString(getKey(introduction.text, "instructions")) ?? "",
       })),
     );
-    return { capabilities, instructions };
+    return { capabilities, instructions, caching: this.#caching(known, asking) };
+  }
+
+  /** The shortest time of all, and for everybody only where everybody is told the same. */
+  #caching(known: readonly { readonly introduction: Introduction }[], { caller }: Asking): Caching {
+    const { members } = this.#deps.roster();
+    // A server that is away is to be looked for again soon.
+    if (known.length < members.length) return NOT_KEPT;
+    const { ttlMs, cacheScope } = joinCaching(known.map(({ introduction }) => introduction.caching ?? NOT_KEPT));
+    const alike =
+      caller.principal.kind === "anonymous" && members.every(({ endpoint }) => !endpoint.switchboard.differs);
+    return { ttlMs, cacheScope: alike ? cacheScope : "private" };
   }
 
   async #of(member: Member, { caller, session }: Asking): Promise<Introduction | undefined> {

@@ -4,7 +4,7 @@ import type { ListenFilter } from "../../protocol/eras/listen.ts";
 import { listKinds } from "../../protocol/eras/listen.ts";
 import { Meta } from "../../protocol/eras/names.ts";
 import { withParams } from "../../protocol/eras/envelope.ts";
-import { setKey } from "../../protocol/eras/object-text.ts";
+import { getKey, setKey } from "../../protocol/eras/object-text.ts";
 import { resultText } from "../../protocol/errors.ts";
 import { Message } from "../../protocol/message.ts";
 import type { Clock } from "../../telemetry/clock.ts";
@@ -12,8 +12,13 @@ import { LISTS } from "../../upstream/catalogue.ts";
 import type { ListKind } from "../../upstream/catalogue.ts";
 import type { Caller, Reply } from "../ends.ts";
 import { Listening } from "../listening.ts";
+import { heard } from "./member.ts";
 import type { Member } from "./member.ts";
 import type { Roster } from "./roster.ts";
+
+/** How long until a server is asked anew that has ended its part in good order: most servers that do so start again. */
+const AGAIN_MS = 1_000;
+const LONGEST_MS = 60_000;
 
 /** How long servers may take to agree before the client is told what was agreed to. */
 const AGREEMENT_MS = 3_000;
@@ -31,6 +36,9 @@ interface Part {
   agreed: ListenFilter | undefined;
   /** What the client calls its resources, by URI. */
   readonly spelled: ReadonlyMap<string, string>;
+  /** How often it has ended its part in good order without having told anything. */
+  ends: number;
+  stopRetry: (() => void) | undefined;
 }
 
 /**
@@ -68,25 +76,27 @@ export class JointListening {
   /** The client has left. */
   close(): void {
     if (!this.#end()) return;
-    for (const { listening } of this.#parts.values()) listening?.close();
+    this.#closeParts();
   }
 
   /** The proxy ends: the client gets its answer. */
   finish(): void {
     if (!this.#end()) return;
-    for (const { listening } of this.#parts.values()) listening?.close();
+    this.#closeParts();
     const meta = `{${JSON.stringify(Meta.subscriptionId)}:${this.#id}}`;
     this.#reply.finish(resultText(this.#id, `{"resultType":"complete","_meta":${meta}}`));
   }
 
   /** The lists of a server are not as they were, or it is back. */
   changed(member: Member, kinds: readonly ListKind[]): void {
-    if (this.#over || !member.reaches(this.#caller.principal)) return;
+    const { principal } = this.#caller;
+    if (this.#over || !member.reaches(principal)) return;
     const part = this.#parts.get(member.name);
     // What a server has agreed to tell, it tells itself.
     const told = part?.listening === undefined ? [] : listKinds(part.agreed ?? {});
     if (part?.listening === undefined) this.#open(member);
-    this.#listsChanged(kinds.map((kind) => LISTS[kind].capability).filter((list) => !told.includes(list)));
+    const news = heard(member, principal, kinds).map((kind) => LISTS[kind].capability);
+    this.#listsChanged(news.filter((list) => !told.includes(list)));
   }
 
   /** Other servers are behind the URL. @param different clients have other things to see */
@@ -96,7 +106,7 @@ export class JointListening {
     for (const { name, endpoint } of before) {
       const same = now.find((member) => member.name === name)?.endpoint.switchboard === endpoint.switchboard;
       if (same) continue;
-      this.#parts.get(name)?.listening?.close();
+      this.#closePart(name);
       changed = this.#parts.delete(name) || changed;
     }
     for (const member of now) {
@@ -115,23 +125,42 @@ export class JointListening {
     return this.#host.roster().of(this.#caller.principal);
   }
 
-  #open(member: Member): void {
+  #closeParts(): void {
+    for (const name of this.#parts.keys()) this.#closePart(name);
+  }
+
+  #closePart(name: string): void {
+    const part = this.#parts.get(name);
+    part?.stopRetry?.();
+    part?.listening?.close();
+  }
+
+  #open(member: Member, ends = 0): void {
+    this.#parts.get(member.name)?.stopRetry?.();
     const spelled = this.#resourcesOf(member);
     const { resourceSubscriptions: _, ...lists } = this.#filter;
     const filter: ListenFilter = {
       ...lists,
-      ...(member.endpoint.whole ? {} : { promptsListChanged: false, resourcesListChanged: false }),
+      ...(member.endpoint.wholeFor(this.#caller.principal)
+        ? {}
+        : { promptsListChanged: false, resourcesListChanged: false }),
       ...(spelled.size === 0 ? {} : { resourceSubscriptions: [...spelled.keys()] }),
     };
     const params = this.#request.params === undefined ? "{}" : this.#request.slice(this.#request.params);
     const request = withParams(this.#request, setKey(params, "notifications", JSON.stringify(filter)));
-    const part: Part = { listening: undefined, agreed: undefined, spelled };
+    const part: Part = { listening: undefined, agreed: undefined, spelled, ends, stopRetry: undefined };
     this.#parts.set(member.name, part);
     const gone = (): void => {
       part.listening = undefined;
       this.#acknowledgeIfSettled();
     };
-    const reply: Reply = { push: (text) => this.#heard(part, text), finish: gone, drop: gone };
+    const finish = (text: string): void => {
+      gone();
+      if (this.#over || getKey(text, "result") === undefined) return;
+      const pause = Math.min(AGAIN_MS * 2 ** part.ends, LONGEST_MS);
+      part.stopRetry = this.#host.clock.after(pause, () => this.#open(member, part.ends + 1));
+    };
+    const reply: Reply = { push: (text) => this.#heard(part, text), finish, drop: gone };
     const listening = Listening.open(request, this.#caller, reply, member.endpoint.switchboard);
     if (typeof listening !== "string") part.listening = listening;
   }
@@ -156,6 +185,7 @@ export class JointListening {
       if (this.#held === undefined) return this.#listsChanged(listKinds(part.agreed));
       return this.#acknowledgeIfSettled();
     }
+    part.ends = 0;
     const span = message.method === "notifications/resources/updated" ? message.param("uri") : undefined;
     const shown = span === undefined ? undefined : part.spelled.get(message.stringParam("uri") ?? "");
     this.#say(
@@ -190,13 +220,24 @@ export class JointListening {
     }
     const uris = this.#filter.resourceSubscriptions?.filter((uri) => granted.has(uri));
     const agreed: ListenFilter = {
-      // That lists change is seen here, whatever the servers tell.
-      ...Object.fromEntries(listKinds(this.#filter).map((kind) => [`${kind}ListChanged`, true])),
+      // That lists change is seen here, whatever the servers tell; lists that nobody has do not.
+      ...Object.fromEntries(this.#offered(listKinds(this.#filter)).map((kind) => [`${kind}ListChanged`, true])),
       ...(uris === undefined ? {} : { resourceSubscriptions: uris }),
     };
     const params = JSON.stringify({ notifications: agreed });
     this.#reply.push(this.#notification("notifications/subscriptions/acknowledged", params));
     for (const text of held) this.#reply.push(text);
+  }
+
+  /** Those lists that some server has, or may have that has not said anything yet. */
+  #offered(lists: readonly string[]): string[] {
+    const members = this.#members();
+    return lists.filter((list) =>
+      members.some(({ endpoint: { switchboard, whole } }) => {
+        const said = switchboard.upstream.introduction;
+        return (whole || list === "tools") && (said === undefined || said.capabilities[list] !== undefined);
+      }),
+    );
   }
 
   #notification(method: string, params: string): string {

@@ -49,6 +49,33 @@ export class Lists {
     return kind === "tools" || kind === "prompts" ? this.#named(kind, elements) : this.#located(kind, elements);
   }
 
+  /** Whether what some server lists is not known yet. */
+  waits({ caller }: Asking): boolean {
+    return this.#deps.roster().of(caller.principal).some(unread);
+  }
+
+  /** Waits for servers whose lists are not known yet: what was asked for could be theirs. */
+  async learn(asking: Asking): Promise<void> {
+    const members = this.#deps.roster().of(asking.caller.principal).filter(unread);
+    await Promise.all(members.map((member) => this.#read(member, asking)));
+  }
+
+  async #read(member: Member, asking: Asking): Promise<void> {
+    const { switchboard } = member.endpoint;
+    const patience = this.#deps.patience(member);
+    const reached = this.#deps.own
+      ? await patience.within("connection", this.#reached(member, asking))
+      : await patience.connected(switchboard);
+    if (reached !== undefined) await patience.within("lists", switchboard.upstream.settled());
+  }
+
+  /** The connection of this caller's own. */
+  #reached(member: Member, { caller, session }: Asking): Promise<unknown> {
+    const { switchboard } = member.endpoint;
+    if (session === undefined) return switchboard.reach(caller);
+    return switchboard.lineReady(this.#deps.branch(session, member, caller), caller);
+  }
+
   /** All pages of a list that only the members know, such as tasks. */
   async ask(member: Member, method: string, list: string, asking: Asking): Promise<string[]> {
     const asked = this.#pages(member, method, asking, (result) => {
@@ -67,12 +94,7 @@ export class Lists {
     const { method } = LISTS[kind];
     const late = (): void => session?.listChanged([kind === "resourceTemplates" ? "resources" : kind]);
     if (this.#deps.own || carries || (key !== "" && ready)) {
-      if (!ready) {
-        const own = session === undefined ? undefined : this.#deps.branch(session, member, caller);
-        const reached: Promise<unknown> =
-          own === undefined ? switchboard.reach(caller) : switchboard.lineReady(own, caller);
-        if ((await patience.within("connection", reached, late)) === undefined) return [];
-      }
+      if (!ready && (await patience.within("connection", this.#reached(member, asking), late)) === undefined) return [];
       const elements = await patience.within(
         method,
         this.#pages(member, method, asking, (result) => elementsOf(result, kind)),
@@ -173,6 +195,10 @@ export class Lists {
     }
     return elements;
   }
+}
+
+function unread(member: Member): boolean {
+  return !member.endpoint.switchboard.upstream.listed;
 }
 
 function withNames(elements: readonly string[], kind: ListKind): (readonly [string, string])[] {

@@ -1,8 +1,10 @@
 import type { Named } from "../../policy/naming.ts";
 import type { Principal } from "../../policy/principal.ts";
+import { mayHear } from "../../policy/rights.ts";
 import type { Envelope } from "../../protocol/eras/envelope.ts";
 import type { Message } from "../../protocol/message.ts";
-import type { Catalogue } from "../../upstream/catalogue.ts";
+import { LISTS } from "../../upstream/catalogue.ts";
+import type { Catalogue, ListKind } from "../../upstream/catalogue.ts";
 import type { Caller, Reply } from "../ends.ts";
 import type { ServerEndpoint } from "../endpoint.ts";
 import type { Session } from "../session.ts";
@@ -12,7 +14,9 @@ export interface Member extends Named {
   readonly displayName: string;
   /** The part of the server that is served there, with all its rules. */
   readonly endpoint: ServerEndpoint;
-  /** Whether somebody who was let in may use this server. */
+  /** Whether somebody who was let in would be at this server's own URL. */
+  admits(principal: Principal): boolean;
+  /** Whether he may use anything of this server as well. */
   reaches(principal: Principal): boolean;
   /** Whether a notification of the server is for clients here. */
   hears(method: string | undefined): boolean;
@@ -36,6 +40,15 @@ export function capabilitiesOf(member: Member): Readonly<Record<string, unknown>
   return member.endpoint.switchboard.upstream.introduction?.capabilities ?? {};
 }
 
+/** The lists of a member, of those that have changed, of which somebody here may hear. */
+export function heard(member: Member, principal: Principal, changed: readonly ListKind[]): ListKind[] {
+  if (!member.reaches(principal)) return [];
+  return changed.filter((kind) => {
+    const method = `notifications/${LISTS[kind].capability}/list_changed`;
+    return member.hears(method) && mayHear(principal.rights, member.endpoint.name, method);
+  });
+}
+
 /** Takes the answer to a request of ours. */
 export class Answer implements Reply {
   readonly #done = Promise.withResolvers<string | undefined>();
@@ -57,16 +70,8 @@ export class Answer implements Reply {
 }
 
 /** One request of several that are made of one; that one counts for the limits. */
-function partOf({ principal, headers, usedAuthorization, trusted, endpoint, local }: Caller): Caller {
-  return {
-    principal,
-    headers,
-    usedAuthorization,
-    trusted,
-    local,
-    part: true,
-    ...(endpoint === undefined ? {} : { endpoint }),
-  };
+export function partOf({ principal, headers, usedAuthorization, trusted, local }: Caller): Caller {
+  return { principal, headers, usedAuthorization, trusted, local, part: true };
 }
 
 /** Sends a request to a member as its client would, in the client's era. @returns the raw answer */

@@ -1,24 +1,26 @@
-import { missingPrompt, missingReference, missingResource, missingTool } from "../../policy/missing.ts";
 import type { Principal } from "../../policy/principal.ts";
 import type { Missing } from "../../policy/missing.ts";
+import { codeOf, statusOf } from "../../protocol/eras/errors.ts";
 import { readListenFilter } from "../../protocol/eras/listen.ts";
 import { GONE, MODERN_VERSIONS, Meta } from "../../protocol/eras/names.ts";
 import { getKey } from "../../protocol/eras/object-text.ts";
-import { withoutTasks } from "../../protocol/eras/results.ts";
+import { NOT_KEPT, withoutTasks } from "../../protocol/eras/results.ts";
+import type { Caching } from "../../protocol/eras/results.ts";
 import { ErrorCode, errorText, resultText } from "../../protocol/errors.ts";
 import { levelRank } from "../../protocol/log-levels.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Message } from "../../protocol/message.ts";
 import { LISTS, LIST_KINDS } from "../../upstream/catalogue.ts";
 import type { ListKind } from "../../upstream/catalogue.ts";
-import type { Caller } from "../ends.ts";
+import type { Caller, Reply } from "../ends.ts";
 import type { ModernRequest } from "../modern-endpoint.ts";
 import type { ModernSide } from "../served.ts";
 import type { Introductions } from "./introductions.ts";
 import { JointListening } from "./joint-listening.ts";
 import type { Lists } from "./lists.ts";
-import { Answer } from "./member.ts";
+import { Answer, partOf } from "./member.ts";
 import type { Asking, Member } from "./member.ts";
+import { missingOf } from "./missing-of.ts";
 import { Renamed } from "./renamed.ts";
 import type { Roster } from "./roster.ts";
 import type { Route, Routes } from "./routes.ts";
@@ -31,6 +33,8 @@ export interface ModernAggregateDeps {
   readonly lists: Lists;
   readonly routes: Routes;
   readonly introductions: Introductions;
+  /** Counts what no single server is asked for. @returns whether it may go on; else it was answered */
+  counts(message: Message, caller: Caller, reply: Reply): boolean;
 }
 
 /** The stateless side of a URL that serves several servers. */
@@ -53,27 +57,22 @@ export class ModernAggregate implements ModernSide {
     const modern = { envelope, meta: meta === undefined ? "{}" : message.slice(meta) };
     const asking: Asking = { caller, session: undefined, modern };
     const kind = METHODS.get(method);
-    if (kind !== undefined) return void this.#list(kind, asked, asking);
+    if (kind !== undefined) return this.#counts(asked) ? void this.#list(kind, asked, asking) : undefined;
     switch (method) {
       case "server/discover":
         return void this.#discover(asked, asking);
       case "subscriptions/listen":
-        return this.#listen(asked);
+        return this.#counts(asked) ? this.#listen(asked, asking) : undefined;
       case "tools/call":
-        return this.#tool(asked);
-      case "prompts/get": {
-        const route = this.#deps.routes.prompt(message, caller.principal);
-        return route === undefined
-          ? refuse(asked, missingPrompt(message.stringParam("name") ?? ""))
-          : send(asked, route);
-      }
+      case "prompts/get":
       case "resources/read":
-        return this.#resource(asked);
-      case "completion/complete": {
-        const route = this.#deps.routes.completion(message, caller.principal);
-        const missing = missingReference();
-        return route === undefined ? refuse(asked, missing) : send(asked, route);
-      }
+      case "completion/complete":
+        if (this.#routed(asked)) return;
+        // What is not known yet can be what was asked for.
+        if (!this.#deps.lists.waits(asking)) return this.#refuse(asked, missingOf(asked.message, true));
+        return void this.#deps.lists.learn(asking).then(() => {
+          if (!this.#routed(asked)) this.#refuse(asked, missingOf(asked.message, true));
+        });
       default:
         return this.#other(asked, method);
     }
@@ -111,54 +110,66 @@ export class ModernAggregate implements ModernSide {
       return refuse(asked, { code: ErrorCode.invalidParams, text: "Invalid cursor" });
     }
     const elements = await this.#deps.lists.read(kind, asking);
-    const result = `{"${kind}":[${elements.join(",")}],${this.#tail()}}`;
+    const result = `{"${kind}":[${elements.join(",")}],${this.#tail(NOT_KEPT)}}`;
     asked.reply.finish(resultText(asked.message.id ?? "null", result));
   }
 
   async #discover(asked: ModernRequest, asking: Asking): Promise<void> {
-    const { capabilities, instructions } = await this.#deps.introductions.join(asking);
+    const { capabilities, instructions, caching } = await this.#deps.introductions.join(asking);
     const said = instructions === undefined ? "" : `"instructions":${JSON.stringify(instructions)},`;
     const own = withoutTasks(JSON.stringify(capabilities));
     const versions = JSON.stringify(MODERN_VERSIONS);
-    const result = `{"supportedVersions":${versions},"capabilities":${own},${said}${this.#tail()}}`;
+    const result = `{"supportedVersions":${versions},"capabilities":${own},${said}${this.#tail(caching)}}`;
     asked.reply.finish(resultText(asked.message.id ?? "null", result));
   }
 
-  /** What servers say of how long an answer holds is of their own answers: one of them may change any time. */
-  #tail(): string {
+  /** Lists are not kept: a server that is late is in the next one, and which servers they are of differs per caller. */
+  #tail({ ttlMs, cacheScope }: Caching): string {
     const meta = { [Meta.serverInfo]: this.#deps.introductions.identity };
-    return `"resultType":"complete","ttlMs":0,"cacheScope":"private","_meta":${JSON.stringify(meta)}`;
+    return `"resultType":"complete","ttlMs":${ttlMs},"cacheScope":"${cacheScope}","_meta":${JSON.stringify(meta)}`;
   }
 
-  #listen(asked: ModernRequest): void {
+  #listen(asked: ModernRequest, asking: Asking): void {
     const { message, caller, reply } = asked;
     const filter = readListenFilter(message);
     if (typeof filter === "string") return refuse(asked, { code: ErrorCode.invalidParams, text: filter });
-    const { clock, roster } = this.#deps;
+    const { clock, roster, lists } = this.#deps;
     const listening = new JointListening(message, filter, caller, reply, {
       clock,
       roster,
       over: () => this.#listening.delete(listening),
     });
-    this.#listening.add(listening);
-    listening.start();
-    asked.onLeave(() => listening.close());
+    const begin = (): void => {
+      this.#listening.add(listening);
+      listening.start();
+      asked.onLeave(() => listening.close());
+    };
+    // Whose a resource is can only be said of lists that are known.
+    if ((filter.resourceSubscriptions?.length ?? 0) === 0 || !lists.waits(asking)) begin();
+    else void lists.learn(asking).then(begin);
   }
 
-  #tool(asked: ModernRequest): void {
-    const { message, caller } = asked;
-    const spelled = message.stringParam("name") ?? "";
-    const route = this.#deps.routes.tool(message, caller.principal);
-    if (route === undefined) refuse(asked, missingTool(spelled));
-    else send({ ...asked, spelled }, route);
-  }
-
-  #resource(asked: ModernRequest): void {
+  /** Hands a request to the server that it is for. @returns false when it is nobody's */
+  #routed(asked: ModernRequest): boolean {
     const { message, caller, reply } = asked;
-    const text = message.stringParam("uri") ?? "";
-    const route = this.#deps.routes.resource(message, caller.principal);
-    if (route === undefined) return refuse(asked, missingResource(text, true));
-    send(route.uri === text ? asked : { ...asked, reply: new Renamed(reply, route.uri, text) }, route);
+    const { routes } = this.#deps;
+    const { principal } = caller;
+    if (message.method === "resources/read") {
+      const text = message.stringParam("uri") ?? "";
+      const route = routes.resource(message, principal);
+      if (route === undefined) return false;
+      send(route.uri === text ? asked : { ...asked, reply: new Renamed(reply, route.uri, text) }, route);
+      return true;
+    }
+    const route =
+      message.method === "tools/call"
+        ? routes.tool(message, principal)
+        : message.method === "prompts/get"
+          ? routes.prompt(message, principal)
+          : routes.completion(message, principal);
+    if (route === undefined) return false;
+    send(message.method === "tools/call" ? { ...asked, spelled: message.stringParam("name") ?? "" } : asked, route);
+    return true;
   }
 
   /** Only one server can be meant where there is one; tasks are looked for at all that could have made them. */
@@ -166,11 +177,20 @@ export class ModernAggregate implements ModernSide {
     const members = this.#deps.roster().of(asked.caller.principal);
     const [only, another] = members;
     if (only !== undefined && another === undefined) return send(asked, { member: only, message: asked.message });
-    const missing = { code: ErrorCode.methodNotFound, text: `Method not found: ${method}` };
-    if (GONE.has(method) || !method.startsWith("tasks/")) return refuse(asked, missing, 404);
+    const unknown = { code: ErrorCode.methodNotFound, text: `Method not found: ${method}` };
+    if (GONE.has(method) || !method.startsWith("tasks/")) return this.#refuse(asked, unknown, 404);
+    if (!this.#counts(asked)) return;
     void this.#firstThatKnows(members, asked).then((text) =>
-      text === undefined ? refuse(asked, missing, 404) : asked.reply.finish(text),
+      text === undefined ? refuse(asked, unknown, 404) : asked.reply.finish(text, statusIn(text, method)),
     );
+  }
+
+  #counts({ message, caller, reply }: ModernRequest): boolean {
+    return this.#deps.counts(message, caller, reply);
+  }
+
+  #refuse(asked: ModernRequest, missing: Missing, status = 200): void {
+    if (this.#counts(asked)) refuse(asked, missing, status);
   }
 
   async #firstThatKnows(members: readonly Member[], asked: ModernRequest): Promise<string | undefined> {
@@ -178,7 +198,8 @@ export class ModernAggregate implements ModernSide {
     for (const member of members) {
       if (member.endpoint.switchboard.upstream.introduction?.era !== "modern") continue;
       const reply = new Answer();
-      member.endpoint.modern.request({ ...asked, reply, onLeave: () => undefined });
+      const caller = partOf(asked.caller);
+      member.endpoint.modern.request({ ...asked, caller, reply, onLeave: () => undefined });
       const text = await reply.text;
       if (text !== undefined && getKey(text, "result") !== undefined) return text;
       refused ??= text;
@@ -189,6 +210,12 @@ export class ModernAggregate implements ModernSide {
 
 function send(asked: ModernRequest, { member, message }: Route): void {
   member.endpoint.modern.request({ ...asked, message });
+}
+
+/** What HTTP says with an answer. */
+function statusIn(text: string, method: string): number {
+  const error = getKey(text, "error");
+  return error === undefined ? 200 : statusOf(codeOf(error), method, {});
 }
 
 function refuse({ message, reply }: ModernRequest, { code, text }: Missing, status = 200): void {

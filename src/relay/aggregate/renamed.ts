@@ -26,9 +26,9 @@ export class Renamed implements Reply {
     this.#reply.drop();
   }
 
-  finish(text: string, status?: number): void {
+  finish(text: string, status?: number, retryAfterSeconds?: number): void {
     const contents = find(text, 0, "result", "contents");
-    if (contents === undefined) return this.#reply.finish(text, status);
+    if (contents === undefined) return this.#reply.finish(text, status, retryAfterSeconds);
     const renamed = mapArray(text.slice(contents.start, contents.end), (element) =>
       getKey(element, "uri") === JSON.stringify(this.#uri)
         ? setKey(element, "uri", JSON.stringify(this.#shown))

@@ -55,7 +55,7 @@ export class Roster {
 
   /** Whose resource a URI means, for this caller; undefined when nobody's. */
   locate(text: string, principal: Principal): Located | undefined {
-    const members = this.of(principal).filter((member) => member.endpoint.whole);
+    const members = this.of(principal).filter((member) => member.endpoint.wholeFor(principal));
     const named = members.flatMap((member) => {
       const uri = withoutServer(text, member.name);
       return uri === undefined ? [] : [{ member, uri }];

@@ -4,6 +4,7 @@ import { find } from "../../protocol/json.ts";
 import type { Span } from "../../protocol/json.ts";
 import { stringAt } from "../../protocol/message.ts";
 import type { Message } from "../../protocol/message.ts";
+import type { Called } from "../oversight.ts";
 import type { Session } from "../session.ts";
 import { capabilitiesOf } from "./member.ts";
 import type { Member } from "./member.ts";
@@ -33,7 +34,14 @@ export class Routes {
   }
 
   prompt(message: Message, principal: Principal): Route | undefined {
-    return this.#named(message, this.#roster().prompts, principal);
+    return whole(this.#named(message, this.#roster().prompts, principal), principal);
+  }
+
+  /** Which tool of which server a name would be, whoever may use it. */
+  presumed(name: string): Called | undefined {
+    const { tools } = this.#roster();
+    const pair = tools.get(name) ?? tools.presumed(name);
+    return pair === undefined ? undefined : { server: pair.owner.displayName, tool: pair.name };
   }
 
   resource(message: Message, principal: Principal): (Route & Located) | undefined {
@@ -51,7 +59,7 @@ export class Routes {
     const prompt = name === undefined ? undefined : stringAt(message.text, name);
     if (name !== undefined && prompt !== undefined) {
       const found = this.#meant(this.#roster().prompts, prompt, principal);
-      return found === undefined ? undefined : route(message, name, found);
+      return found === undefined ? undefined : whole(route(message, name, found), principal);
     }
     const uri = find(message.text, at, "ref", "uri");
     const text = uri === undefined ? undefined : stringAt(message.text, uri);
@@ -106,6 +114,11 @@ export class Routes {
     const presumed = names.presumed(text);
     return presumed?.owner.reaches(principal) === true ? presumed : undefined;
   }
+}
+
+/** Who has single tools of a server has nothing else there, and is not told that others do. */
+function whole(found: Route | undefined, principal: Principal): Route | undefined {
+  return found?.member.endpoint.wholeFor(principal) === true ? found : undefined;
 }
 
 function route(message: Message, span: Span, { owner, name }: Pair<Member>): Route {

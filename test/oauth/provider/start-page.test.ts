@@ -87,4 +87,29 @@ describe.skipIf(OPENSSL === undefined)("the start page, logged in through an ide
     expect((await other.open(callback)).status).toBe(400);
     expect((await other.open(`${base}/`)).html).not.toContain("Log out");
   });
+
+  test("who cancels at the provider is back on the start page; every end of a login is counted", async () => {
+    const counted = async (): Promise<Record<string, number>> => {
+      const text = await (await fetch(`${proxy.url}/metrics`)).text();
+      const found = [...text.matchAll(/^mcp_proxy_logins_total\{outcome="(\w+)"\} (\d+)$/gm)];
+      return Object.fromEntries(found.map(([, outcome = "", value]) => [outcome, Number(value)]));
+    };
+    const before = await counted();
+    const person = new Person(certificate.cert);
+    const there = await person.submit(await person.open(`${base}/login`), { action: "provider" });
+    const back = await person.submit(there, { cancel: "1" });
+    expect([back.url.pathname, back.status]).toEqual(["/", 200]);
+    expect(back.html).not.toContain("alert(1)");
+    expect(back.html).not.toContain("Log out");
+    await proxy.logged((line) => String(line["msg"]).includes("refused a login: access_denied"));
+    await arrive(new Person(certificate.cert), "one");
+    await arrive(new Person(certificate.cert), "two");
+    const after = await counted();
+    const more = Object.entries(after).filter(([outcome, value]) => value !== before[outcome]);
+    expect(Object.fromEntries(more.map(([outcome, value]) => [outcome, value - (before[outcome] ?? 0)]))).toEqual({
+      ok: 1,
+      denied: 1,
+      not_a_user: 1,
+    });
+  });
 });

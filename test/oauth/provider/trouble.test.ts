@@ -89,6 +89,11 @@ describe.skipIf(OPENSSL === undefined)("a provider that misbehaves (needs openss
     expect([place.status, place.headers.get("retry-after")]).toEqual([503, "10"]);
     expect(place.html).toContain("does not answer at the moment");
     await passwordStillWorks(other);
+    const home = new Person(certificate.cert);
+    const page = await home.submit(await home.open(`${at(other)}/login`), { action: "provider" });
+    expect([page.status, page.url.pathname]).toEqual([503, "/login"]);
+    const said = other.log.filter((line) => line["msg"] === "the identity provider cannot be used");
+    expect(said.map((line) => String(line["reason"]))).toEqual(Array(2).fill("it answered with status 503"));
     provider.odd.clear();
     // Nobody asks it again for a few seconds: a crowd at our page must not become a crowd at its.
     provider.asked.length = 0;
