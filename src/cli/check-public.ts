@@ -101,7 +101,10 @@ class Walk {
   async hello(): Promise<Response | undefined> {
     const what = this.#url.pathname;
     const response = await this.#post(HELLO);
-    if (!(response instanceof Response)) return void this.#fail(what, response, "see that the URL leads to the proxy");
+    if (!(response instanceof Response)) {
+      this.#fail(what, response, "see that the URL leads to the proxy");
+      return undefined;
+    }
     const asks = response.headers.get("www-authenticate") ?? "";
     const type = response.headers.get("content-type") ?? "";
     if (response.status === 200 && /json|event-stream/.test(type)) this.#ok(what, "answers without a login");

@@ -5,7 +5,7 @@ import type { Flag, Section } from "./flags.ts";
 export const HELP = `mcp-proxy puts MCP servers on the network, safely.
 
   mcp-proxy --config FILE|URL      serve everything in a configuration
-  mcp-proxy -- COMMAND ARGS…       serve one program at /mcp and /sse (-- uvx mcp-server-time)
+  mcp-proxy -- COMMAND ARGS…       serve one program at /mcp and /sse (uvx mcp-server-time)
   mcp-proxy --named-server NAME 'COMMAND ARGS…'     … at /servers/NAME/mcp, repeatable
   mcp-proxy URL                    bridge: a remote server for a client that speaks stdio
   mcp-proxy check --config FILE    look for mistakes; --live: start each one; --json

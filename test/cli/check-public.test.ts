@@ -75,7 +75,7 @@ describe("check --public", () => {
     using page = front(() => new Response("<html></html>", { headers: { "Content-Type": "text/html" } }));
     const shown = await check(`${page.url.href}mcp`);
     expect([shown.code, shown.text]).toEqual([1, expect.stringMatching(/FAIL +\/mcp +HTTP 200 text\/html/)]);
-    page.stop(true);
+    await page.stop(true);
     expect((await check(`${page.url.href}mcp`)).text).toMatch(/FAIL +\/mcp/);
     expect((await check("nonsense")).code).toBe(2);
   });
