@@ -5,11 +5,10 @@ import type { Flag, Section } from "./flags.ts";
 export const HELP = `mcp-proxy puts MCP servers on the network, safely.
 
   mcp-proxy --config FILE|URL      serve everything in a configuration
-  mcp-proxy -- COMMAND ARGS…       serve one program at /mcp and /sse (uvx mcp-server-time)
+  mcp-proxy -- COMMAND ARGS…       serve one program at /mcp and /sse
   mcp-proxy --named-server NAME 'COMMAND ARGS…'     … at /servers/NAME/mcp, repeatable
   mcp-proxy URL                    bridge: a remote server for a client that speaks stdio
-  mcp-proxy check --config FILE    look for mistakes; --live: start each one; --json
-  mcp-proxy check --public URL     walk from outside what clients walk
+  mcp-proxy check --config FILE    look for mistakes; --live: start each; --public URL: from outside
   mcp-proxy connect CLIENT         how a client is told of it   [SERVER|URL]
   mcp-proxy hash-password          make a password hash for the configuration
 
@@ -25,6 +24,7 @@ Login      --eject-templates   --eject-templates-to DIR   --force
 Other      --log-level LEVEL   --log-format pretty|json   --debug   --version   -h, --help
            (mcp-proxy help all: every flag, with the older spellings)
 Without arguments: MCP_CONFIG_PATH, else config.json, config.jsonc, mcp_config.json.
+  mcp-proxy --port 8080 -- uvx mcp-server-time
 `;
 
 const TITLES: Readonly<Record<Section, string>> = {
