@@ -164,6 +164,13 @@ export const FLAGS: readonly Flag[] = [
 
   { name: "json", kind: "switch", section: "other", help: "check: print one JSON object" },
   { name: "live", kind: "switch", section: "other", help: "check: start and ask every server" },
+  {
+    name: "public",
+    kind: "value",
+    argument: "URL",
+    section: "other",
+    help: "check: walk from outside what clients walk",
+  },
   { name: "eject-templates", kind: "switch", section: "other", help: "write the login pages to the configured place" },
   {
     name: "eject-templates-to",

@@ -8,7 +8,7 @@ export const HELP = `mcp-proxy puts MCP servers on the network, safely.
   mcp-proxy -- COMMAND ARGS…       serve one program at /mcp and /sse
   mcp-proxy --named-server NAME 'COMMAND ARGS…'     … at /servers/NAME/mcp, repeatable
   mcp-proxy URL                    bridge: a remote server for a client that speaks stdio
-  mcp-proxy check --config FILE    look for mistakes; --live: start each one; --json
+  mcp-proxy check --config FILE    look for mistakes; --live; --public URL (from outside)
   mcp-proxy connect CLIENT         how a client is told of it   [SERVER|URL]
   mcp-proxy hash-password          make a password hash for the configuration
 

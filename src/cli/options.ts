@@ -35,6 +35,12 @@ export type Command =
       readonly live: boolean;
     }
   | {
+      readonly kind: "check-public";
+      readonly url: URL;
+      readonly headers: readonly (readonly [string, string])[];
+      readonly json: boolean;
+    }
+  | {
       readonly kind: "bridge";
       readonly remote: Remote;
       readonly overrides: Overrides;
@@ -101,6 +107,16 @@ export function parseOptions(argv: readonly string[]): Command {
     if (others.length > 2)
       throw new UsageError(`"${others[2]}" is one word too many`, "mcp-proxy connect CLIENT [SERVER|URL]");
     return { kind: "connect", client, target, source: readSource(given), overrides };
+  }
+  if (given.rest === undefined && word === "check" && given.has("public")) {
+    const url = URL.parse(given.text("public") ?? "");
+    if (url === null || !/^https?:$/.test(url.protocol))
+      throw new UsageError(
+        "--public takes the URL that clients are given",
+        "mcp-proxy check --public https://HOST/NAME/mcp",
+      );
+    const json = given.switch("json") ?? false;
+    return alone(given, others, { kind: "check-public", url, headers: given.pairs("headers"), json });
   }
   if (given.rest === undefined && word === "check") {
     const named = given.has("config") || others[0] === undefined ? undefined : others.shift();

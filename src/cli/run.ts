@@ -47,6 +47,10 @@ async function dispatch(argv: readonly string[], io: RunIo): Promise<number> {
         return await checkLive(command, io, systemClock);
       }
       return await check(command, io);
+    case "check-public": {
+      const { checkPublic } = await import("./check-public.ts");
+      return await checkPublic(command, io);
+    }
     case "hash-password":
       return await hashPassword(io);
     case "eject-templates": {

@@ -23,7 +23,12 @@ export function parseDuration(text: string): number | undefined {
     if (match === null) return undefined;
     total += Number(match[1]) * (UNITS[match[2] ?? ""] ?? 0);
   }
-  return trimmed === "" || total > MAX_DURATION_MS ? undefined : Math.round(total);
+  return trimmed === "" || total > MAX_DURATION_MS ? undefined : wholeMs(total);
+}
+
+/** Zero means no limit, so what is shorter than a millisecond must not become that. */
+function wholeMs(ms: number): number {
+  return ms > 0 ? Math.max(1, Math.round(ms)) : 0;
 }
 
 export interface TimeoutReading {
@@ -34,7 +39,7 @@ export interface TimeoutReading {
 
 /** Every system writes `timeout` in another unit; the size of the number tells which one was meant. */
 export function readTimeoutNumber(value: number): TimeoutReading {
-  if (value < 1000) return { ms: Math.round(value * 1000), unit: "seconds" };
+  if (value < 1000) return { ms: wholeMs(value * 1000), unit: "seconds" };
   if (value < 1_000_000) return { ms: Math.round(value), unit: "milliseconds" };
   return { ms: Math.min(Math.max(1, Math.round(value / 1_000_000)), MAX_DURATION_MS), unit: "nanoseconds" };
 }

@@ -172,7 +172,7 @@ export class Grants implements AccessTokens {
         { code: "login.token_unused", client: grant.client, user: grant.user },
         "a login succeeded, but its token was not used within a minute. Usually something in front of this proxy, such " +
           "as a rule of Cloudflare against AI bots, stops the client: allow its user agent (Claude-User for Claude) for " +
-          "/.well-known/*, /oauth/* and the MCP endpoints",
+          "/.well-known/*, /oauth/* and the MCP endpoints. From outside this shows it: mcp-proxy check --public URL",
       );
     });
   }

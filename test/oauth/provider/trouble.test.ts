@@ -77,6 +77,8 @@ describe.skipIf(OPENSSL === undefined)("a provider that misbehaves (needs openss
     expect([place.status, place.url.origin]).toEqual([502, at(other)]);
     expect(place.html).toContain("cannot be used: the owner of this server has to look into its log");
     await other.logged((line) => String(line["reason"]).includes("compare the issuer"));
+    const metrics = await (await fetch(`${at(other)}/metrics`)).text();
+    expect(metrics).toContain('mcp_proxy_logins_total{outcome="provider_failed"} 1\n');
     await passwordStillWorks(other);
   });
 
