@@ -157,9 +157,8 @@ describe("a stateless client at the URL of several servers", () => {
     const filter =
       '"notifications":{"toolsListChanged":true,"promptsListChanged":true,"resourceSubscriptions":["young://thing","old://thing","x://y"]}';
     const stream = client.request("subscriptions/listen", filter, {}, '"mine"');
-    const asked = await young.request(
-      "subscriptions/listen",
-      ({ message }) => "resourceSubscriptions" in (message.params?.["notifications"] ?? {}),
+    const asked = await young.request("subscriptions/listen", ({ message }) =>
+      Object.hasOwn(message.params?.["notifications"] ?? {}, "resourceSubscriptions"),
     );
     expect(asked.message.params?.["notifications"]).toMatchObject({ resourceSubscriptions: ["young://thing"] });
     const agree = (call: typeof asked): void =>
@@ -185,9 +184,8 @@ describe("a stateless client at the URL of several servers", () => {
     // A server that goes down for a while in good order.
     const soFar = stream.said.length;
     asked.result(`{"resultType":"complete","_meta":{"${K}subscriptionId":${asked.id}}}`);
-    const again = await young.request(
-      "subscriptions/listen",
-      ({ message }) => "resourceSubscriptions" in (message.params?.["notifications"] ?? {}),
+    const again = await young.request("subscriptions/listen", ({ message }) =>
+      Object.hasOwn(message.params?.["notifications"] ?? {}, "resourceSubscriptions"),
     );
     agree(again);
     await stream.first((message) => stream.said.findIndex((each) => each.message === message) >= soFar);
