@@ -11,6 +11,7 @@ export function moveOver(sessions: Sessions, before: House, now: House): void {
     const old = before.joint.get(name);
     if (old === undefined) continue;
     sessions.drop(name, (session) => !gate.knows(session.principal));
+    endpoint.accessChanged((principal) => gate.knows(principal));
     endpoint.replace(plan, looksDifferent(plan, old.plan));
   }
   for (const [name, { endpoint }] of before.joint) {
@@ -25,6 +26,7 @@ function welcome(sessions: Sessions, name: string, { endpoint, gate }: Room, bef
   if (before === undefined) return switchboard.upstream.start();
   // Who is not let in any more hears nothing any more either, on whatever streams he has.
   sessions.drop(name, (session) => !gate.knows(session.principal));
+  endpoint.modern.succeed(before.endpoint.modern, (principal) => gate.knows(principal));
   if (before.endpoint.switchboard !== switchboard) {
     switchboard.upstream.start();
     void switchboard.comesUp().then((up) => {

@@ -98,6 +98,17 @@ describe.skipIf(OPENSSL === undefined)("a login that waits for the provider (nee
     expect(statuses.toSorted((a, b) => a - b)).toEqual([400, 400, 400, 400, 400, 502]);
   });
 
+  test("38: its cookie opens nothing in another browser", async () => {
+    const mine = await under(new Person(certificate.cert));
+    const address = `${url}/auth/callback?${new URLSearchParams({ state: provider.asked.at(-1)?.get("state") ?? "", code: "made-up", iss: provider.issuer }).toString()}`;
+    const other = await under(new Person(certificate.cert));
+    const named = (cookies: string, name: RegExp): string =>
+      cookies.split("; ").find((cookie) => name.test(cookie)) ?? "";
+    const mixed = `${named(mine.cookies, /^mcp-proxy-provider-/)}; ${named(other.cookies, /^mcp-proxy-login=/)}`;
+    expect(await replay(address, mixed)).toBe(400);
+    expect(await replay(address, mine.cookies)).toBe(502);
+  });
+
   test("goes on after a restart", async () => {
     const person = new Person(certificate.cert);
     const { there } = await under(person, { state: "from before" });
