@@ -63,9 +63,9 @@ export function addLoginRoutes(
   };
 
   for (const base of ["/oauth", ""]) {
-    app.post(`${base}/register`, (c) => shared(server.register(c.req.raw, visitor(c))));
-    app.post(`${base}/token`, (c) => shared(server.token(c.req.raw)));
-    app.post(`${base}/revoke`, (c) => shared(server.revoke(c.req.raw)));
+    app.post(`${base}/register`, (c) => shared(server.endpoints.register(c.req.raw, visitor(c))));
+    app.post(`${base}/token`, (c) => shared(server.endpoints.token(c.req.raw)));
+    app.post(`${base}/revoke`, (c) => shared(server.endpoints.revoke(c.req.raw)));
     for (const name of ["register", "token", "revoke"]) {
       app.options(`${base}/${name}`, () => new Response(null, { status: 204, headers: PREFLIGHT }));
     }
@@ -75,7 +75,7 @@ export function addLoginRoutes(
     app.get(CALLBACK, (c) => server.returned(c.req.raw, visitor(c)));
     app.get(CALLBACK_STYLE, () => server.style());
   }
-  app.post("/oauth/introspect", (c) => server.introspect(c.req.raw));
+  app.post("/oauth/introspect", (c) => server.endpoints.introspect(c.req.raw));
   app.get("/oauth/style.css", () => server.style());
 
   app.options(`${WELL_KNOWN}*`, () => new Response(null, { status: 204, headers: PREFLIGHT }));

@@ -7,13 +7,13 @@ import type { Log } from "../telemetry/log.ts";
 import type { LoginMeter } from "../telemetry/meters.ts";
 import { AddressRule } from "./address-rule.ts";
 import { resourceMetadata, serverMetadata } from "./capabilities.ts";
-import { authenticateClient } from "./client-auth.ts";
 import { ClientDocuments } from "./client-documents.ts";
-import type { Client, Clients } from "./clients.ts";
+import { ClientEndpoints } from "./client-endpoints.ts";
+import type { Clients } from "./clients.ts";
 import { consentsOf, endConsent } from "./consents.ts";
 import type { Consent } from "./consents.ts";
 import { OAuthError } from "./errors.ts";
-import { jsonAnswer, readForm, readJson } from "./forms.ts";
+import { readForm } from "./forms.ts";
 import type { Grant } from "./grant.ts";
 import type { Grants } from "./grants.ts";
 import { Login } from "./login.ts";
@@ -22,13 +22,9 @@ import { Pages } from "./pages.ts";
 import type { Params } from "./params.ts";
 import { pinnedFetch } from "./pinned-fetch.ts";
 import type { PublicUrls } from "./public-urls.ts";
-import type { RedirectPolicy } from "./redirect-uri.ts";
-import { readMetadata } from "./registration.ts";
 import { Resources } from "./resources.ts";
 import { MinuteLimit } from "./throttle.ts";
 import type { LoginThrottle } from "./throttle.ts";
-import { tokenRequest } from "./token-request.ts";
-import { introspect, revoke } from "./token-status.ts";
 import { BrowserCookie, Transactions } from "./transaction.ts";
 import { PasswordCheck } from "./password-check.ts";
 import { EitherTokens } from "../auth/access.ts";
@@ -67,7 +63,7 @@ export interface LoginState {
   readonly throttle: LoginThrottle;
 }
 
-/** The OAuth 2.1 authorization server for one configuration: one method per endpoint. */
+/** The OAuth 2.1 authorization server for one configuration: what is behind its endpoints, tied together. */
 export class AuthorizationServer {
   readonly state: LoginState;
   readonly grants: Grants;
@@ -77,11 +73,9 @@ export class AuthorizationServer {
   /** Logins on the start page. */
   readonly visits: Visits;
   readonly passwords: PasswordCheck;
+  /** Where programs ask: registration, tokens, revocation, introspection. */
+  readonly endpoints: ClientEndpoints;
   readonly #deps: AuthorizationServerDeps;
-  readonly #documents: ClientDocuments;
-  readonly #policy: RedirectPolicy;
-  readonly #addresses: AddressRule;
-  readonly #registrations: MinuteLimit;
   readonly #pages: Pages;
   readonly #login: Login;
   readonly #users: Users;
@@ -98,9 +92,8 @@ export class AuthorizationServer {
     this.clients = state.clients;
     this.#deps = deps;
     this.urls = urls;
-    this.#policy = { extra: oauth.allowedRedirectURIs, anyHttps: config.flavour === "env" };
-    this.#addresses = new AddressRule(oauth.allowedIPs);
-    this.#registrations = new MinuteLimit(clock, oauth.registrationsPerMinute);
+    const policy = { extra: oauth.allowedRedirectURIs, anyHttps: config.flavour === "env" };
+    const addresses = new AddressRule(oauth.allowedIPs);
     this.#users = new Users(deps.accounts, keys);
     this.passwords = new PasswordCheck(this.#users, state.throttle, log, deps.meter);
     this.visits = new Visits({
@@ -114,18 +107,33 @@ export class AuthorizationServer {
     });
     this.#pages = new Pages(oauth.templateDir, log);
     this.resources = new Resources(config);
-    this.#documents = new ClientDocuments(
-      { ...oauth.clientIdMetadata, restricted: this.#addresses.restricts },
-      this.#policy,
+    const documents = new ClientDocuments(
+      { ...oauth.clientIdMetadata, restricted: addresses.restricts },
+      policy,
       clock,
       pinnedFetch,
     );
+    this.endpoints = new ClientEndpoints({
+      grants: this.grants,
+      clients: this.clients,
+      documents,
+      resources: this.resources,
+      urls,
+      policy,
+      addresses,
+      registrations: new MinuteLimit(clock, oauth.registrationsPerMinute),
+      lifetimes: { accessMs: oauth.tokenExpirationMs, refreshMs: oauth.refreshTokenExpirationMs },
+      confirm: (grant) => this.#confirm(grant),
+      clock,
+      log,
+      meter: deps.meter,
+    });
     this.#login = new Login({
       serverName: config.name,
       urls,
       resources: this.resources,
       clients: this.clients,
-      documents: this.#documents,
+      documents,
       grants: this.grants,
       users: this.#users,
       pages: this.#pages,
@@ -252,72 +260,6 @@ export class AuthorizationServer {
     return resourceMetadata(resource, this.urls.issuer, `${this.#deps.config.name}: ${this.resources.name(audience)}`);
   }
 
-  register(request: Request, visitor: Visitor): Promise<Response> {
-    return this.#answering(async () => {
-      if (!this.#addresses.allows(visitor.address)) {
-        this.#deps.log.warn(
-          { address: visitor.address },
-          "a registration was refused: the address is not in allowedIPs",
-        );
-        throw new OAuthError("access_denied", "registration is not open to your address (allowedIPs)");
-      }
-      const again = this.#registrations.take(visitor.address);
-      if (again > 0)
-        throw new OAuthError("temporarily_unavailable", "too many registrations from your address", {
-          headers: { "Retry-After": String(again) },
-        });
-      const metadata = readMetadata(await readJson(request), this.#policy);
-      const { client, secret } = await this.clients.register(metadata);
-      this.#deps.meter.registrations++;
-      this.#deps.log.info(
-        { client: client.id, name: metadata.client_name, address: visitor.address },
-        "a client registered",
-      );
-      const body = {
-        client_id: client.id,
-        client_id_issued_at: Math.floor(client.made / 1_000),
-        ...(secret === undefined ? {} : { client_secret: secret, client_secret_expires_at: 0 }),
-        ...metadata,
-      };
-      return jsonAnswer(body, 201);
-    });
-  }
-
-  token(request: Request): Promise<Response> {
-    return this.#asClient(request, async (params, client) => {
-      const audienceOf = (resource: string): string | undefined => {
-        const local = this.urls.localPath(resource, request.headers.get("host"));
-        return local === undefined ? undefined : this.resources.audience(local);
-      };
-      const { clock, oauth } = this.#deps;
-      const lifetimes = { accessMs: oauth.tokenExpirationMs, refreshMs: oauth.refreshTokenExpirationMs };
-      const answer = await tokenRequest(params, client, {
-        grants: this.grants,
-        clock,
-        lifetimes,
-        audienceOf,
-        confirm: (grant) => this.#confirm(grant),
-      });
-      this.#deps.meter.tokens++;
-      return jsonAnswer(answer);
-    });
-  }
-
-  revoke(request: Request): Promise<Response> {
-    return this.#asClient(request, async (params, client) => {
-      await revoke(params, client, this.grants);
-      return jsonAnswer({});
-    });
-  }
-
-  introspect(request: Request): Promise<Response> {
-    return this.#asClient(request, (params, client) => {
-      if (client.secretDigest === undefined)
-        throw new OAuthError("invalid_client", "introspection is for clients with a secret");
-      return Promise.resolve(jsonAnswer(introspect(params, client, this.grants, this.#deps.clock, this.urls.issuer)));
-    });
-  }
-
   authorize(request: Request, visitor: Visitor): Promise<Response> {
     return request.method === "POST" ? this.#login.decide(request, visitor) : this.#login.ask(request, visitor);
   }
@@ -329,26 +271,5 @@ export class AuthorizationServer {
       "X-Content-Type-Options": "nosniff",
     };
     return new Response(await this.#pages.style(), { headers });
-  }
-
-  #asClient(request: Request, run: (params: Params, client: Client) => Promise<Response>): Promise<Response> {
-    return this.#answering(async () => {
-      const params = await readForm(request);
-      // RFC 8707 section 2 lets a client name several resources; that has an error of its own.
-      params.refuseRepeated("resource");
-      const known = (id: string): Client | undefined =>
-        this.#documents.isAddress(id) ? this.#documents.bare(id) : this.clients.find(id);
-      return await run(params, authenticateClient(params, request.headers.get("authorization"), { known }));
-    });
-  }
-
-  async #answering(run: () => Promise<Response>): Promise<Response> {
-    try {
-      return await run();
-    } catch (error) {
-      if (error instanceof OAuthError) return jsonAnswer(error.body, error.status, error.headers);
-      this.#deps.log.error({ error: String(error) }, "a request to the login failed");
-      return jsonAnswer(new OAuthError("server_error", "something went wrong here; the log has more").body, 500);
-    }
   }
 }
