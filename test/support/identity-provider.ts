@@ -74,8 +74,9 @@ export async function startIdentityProvider(options: IdentityProviderOptions): P
       accountId: id,
       claims: () => Promise.resolve({ sub: id, ...options.people[id] }),
     }),
-    // Of the code's scopes it has taken this one away, since nobody was asked for consent; most providers do not.
-    issueRefreshToken: () => Promise.resolve(asked.at(-1)?.get("scope")?.includes("offline_access") === true),
+    // It takes this scope away where nobody is asked for consent, as the standard wants.
+    issueRefreshToken: (_ctx: unknown, _client: unknown, code: { scopes: Set<string> }) =>
+      Promise.resolve(code.scopes.has("offline_access")),
     async loadExistingGrant(ctx: { oidc: { client: { clientId: string }; session: { accountId: string } } }) {
       const { client, session } = ctx.oidc;
       const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
