@@ -1,3 +1,4 @@
+import { InFlight } from "../store/in-flight.ts";
 import type { Clock } from "../telemetry/clock.ts";
 
 const TICK_MS = 5_000;
@@ -8,7 +9,7 @@ export interface Beating {
 
 /** One timer for all that has to say something from time to time: a timer per stream costs more than the streams. */
 export class Heartbeat {
-  readonly #members = new Set<Beating>();
+  readonly #members = new InFlight<Beating, Beating>();
   readonly stop: () => void;
 
   constructor(clock: Clock) {
@@ -19,7 +20,7 @@ export class Heartbeat {
   }
 
   add(member: Beating): void {
-    this.#members.add(member);
+    this.#members.set(member, member);
   }
 
   delete(member: Beating): void {

@@ -17,7 +17,7 @@ export interface Present {
   /** The session that has the line for itself. */
   readonly exclusive: Session | undefined;
   readonly sessions: ReadonlySet<Session>;
-  readonly exchanges: ReadonlySet<Exchange>;
+  readonly exchanges: Iterable<Exchange> & { readonly size: number };
   readonly tasks: Tasks;
 }
 
@@ -41,9 +41,8 @@ export class Addressee {
     this.#clock = clock;
   }
 
-  /** An exchange of a principal is over. */
-  trace(principal: string): void {
-    const now = this.#clock.now();
+  /** An exchange of a principal is over. @param now in milliseconds since the epoch */
+  trace(principal: string, now: number): void {
     this.#seen.set(principal, now);
     if (this.#seen.size < 64) return;
     for (const [id, seen] of this.#seen) if (seen <= now - FOREIGN_TRACE_MS) this.#seen.delete(id);

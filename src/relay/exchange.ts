@@ -154,8 +154,11 @@ export class Exchange implements Pending {
   away(is: boolean): void {
     if (this.#over || this.#away === is) return;
     this.#away = is;
-    if (is) this.#line.over();
-    else this.#line.began();
+    this.#line.away(this);
+  }
+
+  get isAway(): boolean {
+    return this.#away;
   }
 
   questionOpened(): void {

@@ -10,6 +10,7 @@ import type { Outcome } from "../telemetry/meters.ts";
 import type { Connection, ConnectionListener } from "../upstream/connection.ts";
 import type { Fault } from "../upstream/fault.ts";
 import type { Need } from "../upstream/upstream.ts";
+import { InFlight } from "../store/in-flight.ts";
 import { Addressee } from "./addressee.ts";
 import type { Dialogue } from "./dialogue.ts";
 import type { Caller } from "./ends.ts";
@@ -63,7 +64,9 @@ export class Line {
   readonly tasks: Tasks;
   readonly #owner: LineOwner;
   readonly #sessions = new Set<Session>();
-  readonly #exchanges = new Set<Exchange>();
+  readonly #exchanges = new InFlight<Exchange, Exchange>();
+  /** Those of them whose clients are told to come back: every request looks through these, and not through all. */
+  readonly #parked = new Set<Exchange>();
   readonly #addressee: Addressee;
   readonly #questions = new Questions();
   readonly #hearing: Hearing;
@@ -207,9 +210,7 @@ export class Line {
 
   /** Whether a call of another principal waits for its client here: what is asked then could be for either. */
   waitsForAnother(caller: Caller): boolean {
-    for (const { dialogue } of this.#exchanges) {
-      if (dialogue?.parked === true && dialogue.principal.id !== caller.principal.id) return true;
-    }
+    for (const parked of this.#parked) if (parked.caller.principal.id !== caller.principal.id) return true;
     return false;
   }
 
@@ -258,19 +259,33 @@ export class Line {
     this.#owner.over();
   }
 
+  /** The client of an open exchange is told to come back, or has come back: meanwhile it holds up nothing. */
+  away(exchange: Exchange): void {
+    this.#park(exchange);
+    if (exchange.isAway) this.#owner.over();
+    else this.#owner.began();
+  }
+
+  #park(exchange: Exchange): void {
+    if (exchange.isAway && this.#exchanges.has(exchange)) this.#parked.add(exchange);
+    else this.#parked.delete(exchange);
+  }
+
   done(outcome: Outcome, startedAt: number): void {
     this.#owner.done(outcome, startedAt);
   }
 
   opened(exchange: Exchange): void {
-    this.#exchanges.add(exchange);
+    this.#exchanges.set(exchange, exchange);
+    if (exchange.isAway) this.#park(exchange);
   }
 
   closedExchange(exchange: Exchange): void {
     if (!this.#exchanges.delete(exchange)) return;
+    if (exchange.isAway) this.#parked.delete(exchange);
     if (this.exclusive === undefined) {
       this.#lastUsed = this.#owner.clock.now();
-      this.#addressee.trace(exchange.caller.principal.id);
+      this.#addressee.trace(exchange.caller.principal.id, this.#lastUsed);
     }
     if (this.idle && this.key !== "") {
       this.#lastUsed = this.#owner.clock.now();

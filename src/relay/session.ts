@@ -1,6 +1,7 @@
 import { ErrorCode, errorText, notificationText } from "../protocol/errors.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Principal } from "../policy/principal.ts";
+import { InFlight } from "../store/in-flight.ts";
 import type { Connection } from "../upstream/connection.ts";
 import type { Client, EventStream } from "./ends.ts";
 import type { Exchange } from "./exchange.ts";
@@ -33,7 +34,7 @@ export class Session implements Asked {
   logRank = -1;
   lastUsed: number;
   readonly #lines = new Set<Line>();
-  readonly #exchanges = new Map<string, Exchange>();
+  readonly #exchanges = new InFlight<string, Exchange>();
   /** In flight under an id that the client has used again meanwhile: nobody can name them, but they end with it. */
   readonly #namesakes = new Set<Exchange>();
   readonly #questions = new Map<number, Question>();

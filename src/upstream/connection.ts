@@ -5,6 +5,7 @@ import { ownEnvelope } from "../protocol/eras/hello.ts";
 import { encodeHeader } from "../protocol/eras/header-value.ts";
 import { MODERN_VERSION, Meta, ModernCode } from "../protocol/eras/names.ts";
 import { namedBy, produceParamHeaders } from "../protocol/eras/param-headers.ts";
+import { InFlight } from "../store/in-flight.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import { readTools } from "./catalogue.ts";
 import { Fault } from "./fault.ts";
@@ -64,7 +65,7 @@ export class Connection {
   readonly #wire: Wire;
   readonly #clock: Clock;
   readonly #timeoutMs: number;
-  readonly #entries = new Map<number, Entry>();
+  readonly #entries = new InFlight<number, Entry>();
   /** Requests that became tasks, for their progress. */
   readonly #tasks = new Map<number, Pending>();
   #listener: ConnectionListener | undefined;
@@ -197,7 +198,7 @@ export class Connection {
 
   /** Fails what has been silent for too long. To be called about once a second. */
   sweep(now: number): void {
-    for (const [id, entry] of this.#entries) {
+    for (const [id, entry] of this.#entries.entries()) {
       if (entry.pending.paused) entry.deadline = now + this.#timeoutMs;
       if (entry.deadline > now) continue;
       this.cancel(id, "timeout");
