@@ -10,6 +10,13 @@ export interface ProviderPreset {
   readonly takesAudience: boolean;
   /** Parameters its authorization endpoint needs beside the standard ones. */
   readonly extra: Readonly<Record<string, string>>;
+  /**
+   * Parameters that make it give a refresh token where `offline_access` is asked for. The standard wants `prompt=consent`
+   * (OpenID Connect Core section 11), which some show as one more page, or refuse to those who may not consent.
+   */
+  readonly offline: Readonly<Record<string, string>>;
+  /** It knows the scope `offline_access`; others have `offline` alone. */
+  readonly offlineScope: boolean;
   /** What to write instead, where the configured issuer cannot be the right one. */
   readonly remedy?: string;
 }
@@ -20,6 +27,8 @@ const STANDARD: ProviderPreset = {
   secretBy: "basic",
   takesAudience: true,
   extra: {},
+  offline: { prompt: "consent" },
+  offlineScope: true,
 };
 
 interface Known {
@@ -34,12 +43,20 @@ const below = (host: string, ...domains: readonly string[]): boolean =>
 const KNOWN: readonly Known[] = [
   {
     fits: ({ hostname }) => below(hostname, "auth0.com"),
-    preset: { ...STANDARD, label: "Auth0", secretBy: "post" },
+    preset: { ...STANDARD, label: "Auth0", secretBy: "post", offline: {} },
   },
   {
     fits: ({ hostname }) => hostname === "accounts.google.com",
     // Without it the last account is taken silently, which is the wrong one for people who have two.
-    preset: { ...STANDARD, label: "Google", takesAudience: false, extra: { prompt: "select_account" } },
+    preset: {
+      ...STANDARD,
+      label: "Google",
+      takesAudience: false,
+      extra: { prompt: "select_account" },
+      // It gives one at the first consent only, unless that is asked for again.
+      offline: { access_type: "offline", prompt: "select_account consent" },
+      offlineScope: false,
+    },
   },
   {
     fits: ({ hostname }) => below(hostname, "login.microsoftonline.com", "login.microsoftonline.us", "ciamlogin.com"),
@@ -50,16 +67,17 @@ const KNOWN: readonly Known[] = [
       // tenant owns the domain.
       vouchers: ["email_verified", "xms_edov"],
       takesAudience: false,
+      offline: {},
       remedy: "name the tenant: https://login.microsoftonline.com/TENANT-ID/v2.0",
     },
   },
   {
     fits: ({ hostname }) => below(hostname, "okta.com", "oktapreview.com", "okta-emea.com"),
-    preset: { ...STANDARD, label: "Okta", takesAudience: false },
+    preset: { ...STANDARD, label: "Okta", takesAudience: false, offline: {} },
   },
   {
     fits: ({ pathname }) => pathname.includes("/realms/"),
-    preset: { ...STANDARD, label: "Keycloak" },
+    preset: { ...STANDARD, label: "Keycloak", offline: {} },
   },
 ];
 

@@ -52,7 +52,8 @@ export function normalize(draft: Draft): { config: Config; problems: readonly Pr
   // A configured provider is meant to protect; forgetting one more switch must not leave everything open.
   const oauthDefault = oauth2.enabled ?? identityProvider !== undefined;
   const serves = readServes(proxy.type);
-  const someOauth = Object.values(file.mcpServers ?? {}).some((server) => server.options?.oauth2?.enabled === true);
+  const guarded = [...Object.values(file.mcpServers ?? {}), ...Object.values(file.groups ?? {})];
+  const someOauth = guarded.some(({ options }) => options?.oauth2?.enabled === true);
   const oauthOn = serves.streamableHttp && (oauthDefault || someOauth);
   const tokenRule = { refusePlaceholders: oauthOn || !loopback, problems };
   const defaultTokens = readTokens(defaults.authTokens, ["mcpProxy", "options", "authTokens"], tokenRule);

@@ -59,7 +59,11 @@ export const MCP_CLIENTS: readonly McpClient[] = [
     aliases: ["claudecode", "cc"],
     link: none,
     steps: (target) => [
-      { say: "In a terminal:", code: claudeCode(target), language: "sh" },
+      {
+        say: "In a terminal (with --scope user before the name: for all your projects):",
+        code: claudeCode(target),
+        language: "sh",
+      },
       ...(target.access === "login" ? [{ say: "Then, in Claude Code, /mcp to log in." }] : []),
       {
         say: "For everybody who works on a project, in its .mcp.json:",
@@ -104,7 +108,11 @@ export const MCP_CLIENTS: readonly McpClient[] = [
     aliases: ["vs-code", "code", "copilot"],
     link: (target) => `vscode:mcp/install?${encodeURIComponent(vscode(target))}`,
     steps: (target) => [
-      { say: "In a terminal:", code: `code --add-mcp ${quoted(vscode(target))}`, language: "sh" },
+      {
+        say: "In a terminal (of Insiders: code-insiders):",
+        code: `code --add-mcp ${quoted(vscode(target))}`,
+        language: "sh",
+      },
       {
         say: "Or in .vscode/mcp.json:",
         code: servers("servers", target, { type: "http", url: target.url }),

@@ -26,9 +26,13 @@ export class Resources {
       audiences.push([name, serverAudience(name)]);
       if (displayName !== name) this.#secret.add(serverAudience(name));
     }
-    for (const { name, options } of config.groups.values())
-      if (options?.oauth !== false) audiences.push([name, groupAudience(name)]);
-    if (config.aggregate.enabled && audiences.length > 0) for (const end of ends) add(end || "/", EVERYTHING);
+    const together = audiences.length > 0;
+    for (const { name, servers, options } of config.groups.values()) {
+      const joint = servers.some((server) => config.servers.get(server)?.oauth === true);
+      if (options?.oauth ?? joint) audiences.push([name, groupAudience(name)]);
+    }
+    // Where tokens alone open an endpoint, metadata would send clients into a login that cannot help them.
+    if (config.aggregate.enabled && together) for (const end of ends) add(end || "/", EVERYTHING);
     // A configured name wins over the word `servers`.
     for (const [name, audience] of audiences) for (const end of ends) add(`/${name}${end}`, audience);
     for (const [name, audience] of audiences) for (const end of ends) add(`/servers/${name}${end}`, audience);

@@ -1,3 +1,4 @@
+import { MULTI_ROUND } from "../protocol/eras/names.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Exchange } from "./exchange.ts";
@@ -27,6 +28,8 @@ export interface Target {
   /** A legacy client's session. */
   readonly session: Session | undefined;
   readonly exchange: Exchange | undefined;
+  /** It is for this client, but perhaps about another of its calls. */
+  readonly presumed?: boolean;
 }
 
 /** Finds out whom a message of a server is for that names nobody. */
@@ -85,7 +88,8 @@ export class Addressee {
     // Calls that wait for their clients are hardly those that ask now.
     const awake = [...exchanges].filter(({ dialogue }) => dialogue?.parked !== true);
     const [only, another] = awake.length > 0 ? awake : exchanges;
-    if (only === undefined || another !== undefined) return undefined;
+    if (only === undefined) return undefined;
+    if (another !== undefined) return oneOf([...exchanges]);
     const since = this.#clock.now() - FOREIGN_TRACE_MS;
     for (const [principal, seen] of this.#seen) {
       if (seen > since && principal !== only.caller.principal.id) return undefined;
@@ -94,7 +98,21 @@ export class Addressee {
   }
 }
 
+/**
+ * Several calls of the one client that there is on standard input: whichever asks, it is that client who answers, and a
+ * call that has no question yet carries this one.
+ */
+function oneOf(exchanges: readonly Exchange[]): Target | undefined {
+  if (exchanges.some(({ caller, dialogue }) => caller.local === undefined || dialogue === undefined)) return undefined;
+  const able = exchanges.filter((exchange) => targetOf(exchange) !== undefined);
+  const found = able.findLast(({ dialogue }) => dialogue?.asks === false) ?? able.at(-1);
+  const target = found === undefined ? undefined : targetOf(found);
+  return target === undefined || able.length === 1 ? target : { ...target, presumed: true };
+}
+
 function targetOf(exchange: Exchange): Target | undefined {
-  const { asked } = exchange;
+  const { asked, dialogue, request } = exchange;
+  // Only answers to these can be a question in the stateless era (MCP 2026-07-28, basic/patterns/mrtr).
+  if (dialogue !== undefined && !MULTI_ROUND.has(request.method ?? "")) return undefined;
   return asked === undefined ? undefined : { asked, session: exchange.session, exchange };
 }

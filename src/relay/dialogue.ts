@@ -84,6 +84,11 @@ export class Dialogue implements Asked, Parked {
     return this.#token;
   }
 
+  /** A question is open. */
+  get asks(): boolean {
+    return this.#open.size > 0;
+  }
+
   /** Nobody listens at the moment. */
   get parked(): boolean {
     return this.#reply === undefined && !this.#over;
@@ -108,8 +113,13 @@ export class Dialogue implements Asked, Parked {
   /** The end of the call; kept for the client's return when it is away. @param render makes the text for an id */
   finish(render: (id: string) => string, status = 200): void {
     if (this.#over) return;
-    if (this.#reply === undefined) {
+    const carries = [...this.#open.values()].some(
+      ({ question, shown }) => question.presumed === true && shown < MAX_SHOWN,
+    );
+    if (this.#reply === undefined || carries) {
       this.#held = { render, status };
+      // Another call waits for the answer to what this one carries.
+      if (carries) this.#park();
       return;
     }
     this.#end()?.finish(render(this.#id), status);
@@ -181,8 +191,9 @@ export class Dialogue implements Asked, Parked {
   }
 
   /** Answers what is still open, so that no server waits for nothing. */
-  #decline(): void {
+  #decline(which: (question: Question) => boolean = () => true): void {
     for (const [id, { question, method }] of this.#open) {
+      if (!which(question)) continue;
       this.#take(id);
       question.answered(
         method === "elicitation/create"
@@ -236,6 +247,7 @@ export class Dialogue implements Asked, Parked {
   #end(): Reply | undefined {
     this.#over = true;
     this.#stopGathering?.();
+    this.#decline(({ presumed }) => presumed === true);
     for (const id of [...this.#open.keys()]) this.#take(id);
     this.#deps.parking.leave(this);
     this.#onEnd?.();

@@ -17,6 +17,7 @@ import type { Caller, Reply } from "./ends.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { Listening } from "./listening.ts";
 import type { Parking } from "./parking.ts";
+import type { Principal } from "../policy/principal.ts";
 import type { ServerRights } from "../policy/rights.ts";
 import { answerNarrowed, listenNarrowed } from "./narrowed.ts";
 import type { Oversight, WatchedCall } from "./oversight.ts";
@@ -59,9 +60,20 @@ export interface ModernRequest {
 /** A URL's stateless side (MCP 2026-07-28): nothing here depends on an earlier request but sealed states. */
 export class ModernEndpoint {
   readonly #deps: ModernDeps;
+  /** What was opened here and is open; handed on to the next endpoint of this URL. */
+  #listening = new Set<Listening>();
 
   constructor(deps: ModernDeps) {
     this.#deps = deps;
+  }
+
+  /**
+   * Takes the place of another one at the same URL.
+   * @param knows who may still come in there; the streams of others end
+   */
+  succeed(before: ModernEndpoint, knows: (principal: Principal) => boolean): void {
+    this.#listening = before.#listening;
+    for (const listening of [...this.#listening]) if (!knows(listening.principal)) listening.finish();
   }
 
   request(asked: ModernRequest): void {
@@ -70,7 +82,7 @@ export class ModernEndpoint {
       return refuse(asked, ErrorCode.invalidParams, `unknown log level: ${envelope.logLevel.slice(0, 50)}`, 400);
     }
     const { oversight, switchboard } = this.#deps;
-    const watched = oversight?.admit(message, caller, reply, { goesOn: this.#goesOn(message, caller) });
+    const watched = oversight?.admit(message, caller, reply, { goesOn: () => this.#goesOn(message, caller) });
     if (watched === "refused") {
       switchboard.meter.limited++;
       return;
@@ -174,8 +186,7 @@ export class ModernEndpoint {
   }
 
   #dispatch(asked: ModernRequest, legacy: boolean): void {
-    const { message, reply, caller } = asked;
-    const { switchboard } = this.#deps;
+    const { message, caller } = asked;
     const method = message.method ?? "";
     if (legacy && (GONE.has(method) || method.startsWith("tasks/"))) {
       return refuse(asked, ErrorCode.methodNotFound, `Method not found: ${method}`, 404);
@@ -183,9 +194,7 @@ export class ModernEndpoint {
     if (method === "subscriptions/listen") {
       const rights = this.#deps.rights(caller);
       const wish = rights?.whole === false ? listenNarrowed(message, rights) : message;
-      const listening = Listening.open(wish, caller, reply, switchboard);
-      if (typeof listening === "string") return refuse(asked, ErrorCode.invalidParams, listening, 200);
-      return asked.onLeave(() => listening.close());
+      return this.#listen(asked, wish);
     }
     if (method !== "tools/call") return this.#continue(asked, legacy);
     const allowed = this.#deps.allows(message, caller);
@@ -202,6 +211,32 @@ export class ModernEndpoint {
     };
     if (typeof allowed === "boolean") decide(allowed);
     else void allowed.then(decide);
+  }
+
+  #listen(asked: ModernRequest, wish: Message): void {
+    const { reply, caller } = asked;
+    const open = this.#listening;
+    const over = (): void => {
+      if (typeof listening !== "string") open.delete(listening);
+    };
+    const watched: Reply = {
+      push: (text) => reply.push(text),
+      finish: (text, status) => {
+        over();
+        reply.finish(text, status);
+      },
+      drop: () => {
+        over();
+        reply.drop();
+      },
+    };
+    const listening = Listening.open(wish, caller, watched, this.#deps.switchboard);
+    if (typeof listening === "string") return refuse(asked, ErrorCode.invalidParams, listening, 200);
+    open.add(listening);
+    asked.onLeave(() => {
+      over();
+      listening.close();
+    });
   }
 
   /** A call, or the next round of one. */

@@ -1,3 +1,5 @@
+import { missingPrompt, missingReference, missingResource } from "../policy/missing.ts";
+import type { Missing } from "../policy/missing.ts";
 import type { ServerRights } from "../policy/rights.ts";
 import { ErrorCode, errorText, resultText } from "../protocol/errors.ts";
 import { toModernResult } from "../protocol/eras/results.ts";
@@ -42,28 +44,25 @@ export function answerNarrowed(
     const text = resultText(id, modern ? toModernResult(method, empty, undefined) : empty);
     return { text, status: 200, denied: false };
   }
-  const refuse = (code: number, text: string, status = 200): { text: string; status: number; denied: boolean } => ({
+  const refuse = ({ code, text }: Missing, status = 200): { text: string; status: number; denied: boolean } => ({
     text: errorText(id, code, text),
     status,
     denied: true,
   });
+  const unknown = (): Missing => ({ code: ErrorCode.methodNotFound, text: `Method not found: ${method}` });
   switch (method) {
     case "logging/setLevel":
     case "resources/unsubscribe":
-      return modern
-        ? refuse(ErrorCode.methodNotFound, `Method not found: ${method}`, 404)
-        : { text: resultText(id, "{}"), status: 200, denied: false };
+      return modern ? refuse(unknown(), 404) : { text: resultText(id, "{}"), status: 200, denied: false };
     case "prompts/get":
-      return refuse(ErrorCode.invalidParams, `Unknown prompt: ${message.stringParam("name") ?? ""}`);
+      return refuse(missingPrompt(message.stringParam("name") ?? ""));
     case "resources/read":
-    case "resources/subscribe": {
-      const code = modern ? ErrorCode.invalidParams : ErrorCode.resourceNotFound;
-      return refuse(code, `Resource not found: ${message.stringParam("uri") ?? ""}`);
-    }
+    case "resources/subscribe":
+      return refuse(missingResource(message.stringParam("uri") ?? "", modern));
     case "completion/complete":
-      return refuse(ErrorCode.invalidParams, "Unknown prompt or resource template");
+      return refuse(missingReference());
     default:
-      return refuse(ErrorCode.methodNotFound, `Method not found: ${method}`, modern ? 404 : 200);
+      return refuse(unknown(), modern ? 404 : 200);
   }
 }
 

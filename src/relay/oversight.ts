@@ -42,8 +42,8 @@ export interface Overseen {
 export interface Known {
   /** What a call is about, where that is not this server's tool of that name. */
   readonly called?: Called | undefined;
-  /** It is the next round of a call that goes on, and has its place. */
-  readonly goesOn?: boolean;
+  /** Whether it is the next round of a call that goes on, and has its place. Asked only where places are counted. */
+  readonly goesOn?: () => boolean;
 }
 
 /** Which tool a call is about. */
@@ -80,7 +80,7 @@ export class Oversight {
     message: Message,
     caller: Caller,
     reply: Reply,
-    { called, goesOn = false }: Known = {},
+    { called, goesOn }: Known = {},
   ): WatchedCall | "refused" | undefined {
     const { clock, limits, limited } = this.#deps;
     const { method = "" } = message;
@@ -91,7 +91,7 @@ export class Oversight {
     const excess = caller.part === true ? undefined : limits.request(caller.principal, this.#server, clock.now());
     if (method !== "tools/call") return excess === undefined ? undefined : refuse(message, excess, reply);
     if (excess !== undefined) return this.#limited(call, message, excess, reply);
-    if (goesOn) return call;
+    if (goesOn?.() === true) return call;
     const slot = limits.call(caller.principal, this.#server, clock.now());
     if (slot !== undefined && typeof slot !== "function") return this.#limited(call, message, slot, reply);
     if (slot === undefined) return call;

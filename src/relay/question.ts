@@ -11,6 +11,8 @@ export interface Question {
   /** Raw progress token of the server, undefined when it wants no progress. */
   readonly progressToken: string | undefined;
   readonly exchange: Exchange | undefined;
+  /** Another call of the same client may be what asks: the end of this one is not the end of the question. */
+  readonly presumed?: boolean;
   /** The client's answer with the server's id, or its progress with the server's token. */
   answered(text: string): void;
   /** Called once, however it ends. */

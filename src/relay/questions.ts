@@ -47,6 +47,7 @@ export class Questions {
       serverId,
       progressToken: token === undefined ? undefined : message.slice(token),
       exchange: target.exchange,
+      presumed: target.presumed === true,
       answered: (text) => connection.send(text),
       closed: () => void this.#passed.delete(serverId),
     });

@@ -15,6 +15,8 @@ export type Era = "legacy" | "modern";
 /** What is remembered of a server's era between its connections. */
 export interface EraMemory {
   era: Era | undefined;
+  /** It has answered `server/discover` before `initialize`, and gone on: it can be asked that again. */
+  bearsProbe?: boolean;
 }
 
 /** What the proxy says of the client in `initialize`. */
@@ -39,6 +41,8 @@ export type Ask = (method: string, params: object, headers?: Readonly<Record<str
 
 /** A server that has not answered by then is asked in the other way too, and both answers are waited for. */
 const SILENCE_MS = 5_000;
+/** The same for one that was legacy the last time: hardly ever has it changed, and it may just be slow to start. */
+const KNOWN_SILENCE_MS = 20_000;
 
 /** Statuses of HTTP that say nothing about which protocol is spoken behind them. */
 const UNDECIDED = new Set([401, 403, 429]);
@@ -57,7 +61,20 @@ export async function greet(
   clock: Clock,
 ): Promise<Introduction> {
   if (memory.era === "legacy") {
-    const answer = await initialize(ask, declaration);
+    const asked = initialize(ask, declaration);
+    // Some end when they are asked anything before `initialize` is over; those are only waited for.
+    const answer = memory.bearsProbe === true ? await orSilent(asked, KNOWN_SILENCE_MS, clock) : await asked;
+    if (answer === undefined) {
+      const introduction = await either(
+        discover(ask, declaration).catch((error: unknown) => {
+          memory.bearsProbe = false;
+          throw error;
+        }),
+        asked.then(legacyIntroduction),
+      );
+      memory.era = introduction.era;
+      return introduction;
+    }
     if (answer.result !== undefined) return legacyIntroduction(answer);
     // It has changed since, or what was remembered was only a guess.
     memory.era = undefined;
@@ -68,17 +85,29 @@ export async function greet(
 }
 
 async function probe(ask: Ask, declaration: Declaration, memory: EraMemory, clock: Clock): Promise<Introduction> {
-  const silence = Promise.withResolvers<undefined>();
-  const stop = clock.after(SILENCE_MS, () => silence.resolve(undefined));
   const discovered = discover(ask, declaration).catch((error: unknown) => {
     // Servers exist that end when they are asked anything before `initialize`: next time that comes first.
     if (error instanceof Fault && error.code === "upstream.exited") memory.era = "legacy";
     throw error;
   });
-  const first = await Promise.race([discovered, silence.promise]).finally(stop);
+  const first = await orSilent(discovered, SILENCE_MS, clock);
   if (first?.era === "modern") return first.introduction;
   const initialized = initialize(ask, declaration).then(legacyIntroduction);
-  if (first !== undefined) return await initialized;
+  if (first === undefined) return await either(discovered, initialized);
+  const introduction = await initialized;
+  memory.bearsProbe = true;
+  return introduction;
+}
+
+/** Waits for an answer. @returns undefined when there is none by then */
+async function orSilent<T>(answer: Promise<T>, ms: number, clock: Clock): Promise<T | undefined> {
+  const silence = Promise.withResolvers<undefined>();
+  const stop = clock.after(ms, () => silence.resolve(undefined));
+  return await Promise.race([answer, silence.promise]).finally(stop);
+}
+
+/** The first positive answer of two ways of asking. @throws what `initialize` failed with */
+async function either(discovered: Promise<Verdict>, initialized: Promise<Introduction>): Promise<Introduction> {
   const modern = discovered.then((verdict) => {
     if (verdict.era === "modern") return verdict.introduction;
     throw new Fault("upstream.protocol", "the server does not know server/discover");

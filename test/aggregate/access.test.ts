@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { bearer, logInAs, replaceFile, startOffice } from "../auth/office.ts";
 import { ModernClient } from "../relay/modern-client.ts";
-import { RawClient } from "../relay/raw-client.ts";
+import { RawClient, hello } from "../relay/raw-client.ts";
 import type { RunningProxy } from "../support/proxy.ts";
 
 /** Rights that change, and people who go, while they are at a URL of several servers. */
@@ -91,3 +91,30 @@ test("who gets other rights is told and has them at once; who goes is out of eve
   const alice = await RawClient.open(`${proxy.url}/mcp`, { headers: bearer(await logInAs(proxy.url, "alice")) });
   expect(await tools(alice)).toContain("desk__read");
 }, 60_000);
+
+test("a group may have the only login there is, and then only there is one", async () => {
+  await using own = await startOffice({
+    mcpProxy: {
+      users: { bob: { password: "password of bob", allowed_tools: ["desk:read"] } },
+      options: { authTokens: ["token-of-the-servers-0123"], oauth2: { persistenceDir: "state" } },
+    },
+    groups: {
+      team: { servers: ["desk", "vault"], options: { oauth2: { enabled: true } } },
+      plain: { servers: ["desk"] },
+    },
+  });
+  await own.logged((line) => String(line["msg"]).endsWith("/team/mcp"));
+  const challenge = async (path: string): Promise<string> =>
+    (await fetch(own.url + path, { method: "POST" })).headers.get("www-authenticate") ?? "";
+  expect(await challenge("/team/mcp")).toContain("/.well-known/oauth-protected-resource/team/mcp");
+  const metadata = async (path: string): Promise<number> =>
+    (await fetch(`${own.url}/.well-known/oauth-protected-resource${path}`)).status;
+  expect(await metadata("/team/mcp")).toBe(200);
+  for (const path of ["/mcp", "/plain/mcp", "/desk/mcp"]) {
+    expect([path, await challenge(path)]).toEqual([path, "Bearer"]);
+    expect([path, await metadata(path)]).toEqual([path, 404]);
+  }
+  const options = { headers: bearer(await logInAs(own.url, "bob", `${own.url}/team/mcp`)) };
+  expect(await tools(await RawClient.open(`${own.url}/team/mcp`, options))).toEqual(["desk__read"]);
+  expect((await hello(`${own.url}/mcp`, options).answer()).message.error?.message).toContain("Unauthorized");
+});

@@ -9,6 +9,9 @@ import type { Transport } from "@modelcontextprotocol/sdk/shared/transport.js";
 import { ToolListChangedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { Client as ModernClient, StreamableHTTPClientTransport as ModernHttp } from "@modelcontextprotocol/client";
 import { tools } from "../http/client.ts";
+import { ModernClient as Stateless } from "../relay/modern-client.ts";
+import { RawClient } from "../relay/raw-client.ts";
+import type { Inbox } from "../relay/raw-client.ts";
 import { PROGRAM } from "../support/bridge.ts";
 import { startProxy } from "../support/proxy.ts";
 
@@ -98,4 +101,45 @@ test("--stdio serves several servers as one", async () => {
     content: [{ text: "piped" }],
   });
   await client.close();
+});
+
+test("a reload that takes a token away ends all that it had opened, at every URL and in both eras", async () => {
+  const config = (tokens: readonly string[]) => ({
+    mcpServers: {
+      a: only("a", { options: { authTokens: tokens } }),
+      b: only("b", { options: { authTokens: tokens } }),
+    },
+    groups: {
+      both: { servers: ["a", "b"] },
+      own: { servers: ["a", "b"], options: { authTokens: tokens } },
+    },
+  });
+  const [leaves, stays] = ["token-that-leaves-0123", "token-that-stays-0123"];
+  const before = config([leaves, stays]);
+  await using proxy = await startProxy(before.mcpServers, { groups: before.groups });
+  const open = async (token: string, path: string): Promise<[Inbox, Inbox, Inbox]> => {
+    const options = { headers: { authorization: `Bearer ${token}` } };
+    const url = `${proxy.url}/${path}`;
+    const legacy = await RawClient.open(`${url}/mcp`, options);
+    const sse = await RawClient.open(`${url}/sse`, options);
+    const params = '"notifications":{"toolsListChanged":true}';
+    const listening = new Stateless(`${url}/mcp`, options).request("subscriptions/listen", params);
+    await listening.method("notifications/subscriptions/acknowledged");
+    return [await legacy.listen(), await sse.listen(), listening];
+  };
+  const paths = ["a", "both", "own", "."];
+  const gone = (await Promise.all(paths.map((path) => open(leaves, path)))).flat();
+  const there = (await Promise.all(paths.map((path) => open(stays, path)))).flat();
+  const reload = (next: ReturnType<typeof config>): void => {
+    const mcpProxy = { addr: "127.0.0.1:0", options: { oauth2: { persistenceDir: join(proxy.directory, "state") } } };
+    writeFileSync(join(proxy.directory, "config.json"), JSON.stringify({ mcpProxy, ...next }));
+    proxy.process.kill("SIGHUP");
+  };
+  reload(config([leaves, stays, "token-that-came-0123"]));
+  await proxy.logged((line) => String(line["msg"]).includes("the configuration was taken over"));
+  reload(config([stays]));
+  await Promise.all(gone.map((stream) => stream.ended()));
+  const client = await RawClient.open(`${proxy.url}/a/mcp`, { headers: { authorization: `Bearer ${stays}` } });
+  await client.call("change").answer();
+  await Promise.all(there.map((stream) => stream.method("notifications/tools/list_changed")));
 });

@@ -170,8 +170,9 @@ describe("servers of both eras at one URL", () => {
           expect(await client.prompt(tool("test_simple_prompt"))).toHaveProperty("messages");
           const seen: number[] = [];
           await client.call(tool("test_tool_with_progress"), (progress) => seen.push(progress));
-          // A client of the SDK that reads the last one together with the answer drops it, also without a proxy.
-          expect(seen.slice(0, 2)).toEqual([0, 50]);
+          // A client of the SDK that reads some together with the answer drops them, also without a proxy.
+          expect(seen.length).toBeGreaterThan(0);
+          expect(seen).toEqual([0, 50, 100].slice(0, seen.length));
           expect(await client.call(tool("test_input_required_result_elicitation"))).toContain("Ada");
           expect(await client.call(tool("test_input_required_result_sampling"))).toContain("Paris");
           expect(await client.call(tool("test_input_required_result_list_roots"))).toContain("file:///somewhere");

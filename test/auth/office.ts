@@ -18,10 +18,12 @@ export function replaceFile(path: string, content: unknown): void {
 export const bearer = (token: string): Record<string, string> => ({ Authorization: `Bearer ${token}` });
 
 /** Logs a user in with a client of his own; his password is `password of NAME`. @returns the access token */
-export async function logInAs(url: string, user: string): Promise<string> {
+export async function logInAs(url: string, user: string, resource?: string): Promise<string> {
   const { client_id } = await client(url);
   const { verifier, challenge } = pkce();
-  const page = await openPage(authorizeUrl(url, { client_id, code_challenge: challenge }));
+  const page = await openPage(
+    authorizeUrl(url, { client_id, code_challenge: challenge, ...(resource === undefined ? {} : { resource }) }),
+  );
   const answer = await destination(await submit(url, page, { username: user, password: `password of ${user}` }));
   const code = answer.searchParams.get("code");
   if (code === null) throw new Error(`no code: ${answer.href}`);

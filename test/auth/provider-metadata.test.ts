@@ -143,3 +143,16 @@ test("presets are found by the issuer, or by their name", () => {
     label("https://auth0.com.example.com/"),
   ]).toEqual(["Auth0", "Google", "Keycloak", "Okta", "Microsoft", undefined, "Auth0", undefined, undefined]);
 });
+
+test("a refresh token is asked for as each provider knows it", () => {
+  const asked = (issuer: string): string => {
+    const { offline, offlineScope } = presetOf(new URL(issuer));
+    return `${new URLSearchParams(offline).toString()} ${offlineScope}`;
+  };
+  expect([
+    asked("https://login.example.com/"),
+    asked("https://tenant.eu.auth0.com/"),
+    asked("https://accounts.google.com"),
+    asked("https://login.microsoftonline.com/7e8f/v2.0"),
+  ]).toEqual(["prompt=consent true", " true", "access_type=offline&prompt=select_account+consent false", " true"]);
+});

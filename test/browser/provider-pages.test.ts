@@ -145,6 +145,37 @@ describe.skipIf(!needed)("the login through a provider in a browser (needs chrom
     });
   }
 
+  test("the start page: there and back, a stranger, and who cancels", async () => {
+    const at = `http://localhost:${both.port}`;
+    const arrive = async (look: string): Promise<Page> => {
+      const context = await browser.newContext({ ...LOOKS[look], ignoreHTTPSErrors: true });
+      const page = await context.newPage();
+      await page.goto(`${at}/login`);
+      await picture(page, `start-login-${look}`);
+      await page.getByRole("button", { name: "Continue with" }).click();
+      return page;
+    };
+    const page = await arrive("desktop-light");
+    await page.getByLabel("Account").fill("auth0|1");
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("button", { name: "Log out" }).waitFor();
+    expect([page.url(), await page.getByText("you@example.com").count()]).toEqual([`${at}/`, 1]);
+    await picture(page, "start-provider-desktop-light");
+    await page.context().close();
+    const stranger = await arrive("phone-dark");
+    await stranger.getByLabel("Account").fill("auth0|2");
+    await stranger.getByRole("button", { name: "Log in" }).click();
+    await stranger.getByRole("alert").waitFor();
+    expect(await fitsIn(stranger)).toBe(true);
+    await picture(stranger, "start-stranger-phone-dark");
+    await stranger.context().close();
+    const quitter = await arrive("no-script");
+    await quitter.getByRole("button", { name: "Cancel" }).click();
+    await quitter.waitForURL((url) => url.origin === at && url.pathname === "/");
+    await picture(quitter, "start-cancelled-no-script");
+    await quitter.context().close();
+  });
+
   test("the provider is down: the page says so, and keeps the other way open", async () => {
     await using gone = await startIdentityProvider({ certificate, people: {} });
     const issuer = gone.issuer;

@@ -1,9 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { start } from "../support/bridge.ts";
 import type { Run } from "../support/bridge.ts";
+import { makeCertificate, makeSigned } from "../support/certificate.ts";
+import { program } from "../support/programs.ts";
+
+const OPENSSL = program("openssl").path;
 
 const INITIALIZE =
   '{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}';
@@ -191,52 +195,16 @@ describe("client credentials", () => {
   });
 });
 
-describe("certificates", () => {
+describe.skipIf(OPENSSL === undefined)("certificates (needs openssl)", () => {
   let home: string;
   let ca: string;
   let tls: { cert: string; key: string };
 
-  beforeAll(() => {
+  beforeAll(async () => {
     home = mkdtempSync(join(tmpdir(), "mcp-proxy-ca-"));
-    const make = (...args: string[]): void => {
-      const made = Bun.spawnSync(["openssl", ...args], { cwd: home });
-      if (made.exitCode !== 0) throw new Error(made.stderr.toString());
-    };
-    const days = ["-days", "2"];
-    make(
-      "req",
-      "-x509",
-      "-newkey",
-      "rsa:2048",
-      "-nodes",
-      "-keyout",
-      "ca.key",
-      "-out",
-      "ca.pem",
-      "-subj",
-      "/CN=own authority",
-      ...days,
-    );
-    make("req", "-newkey", "rsa:2048", "-nodes", "-keyout", "far.key", "-out", "far.csr", "-subj", "/CN=127.0.0.1");
-    writeFileSync(join(home, "far.ext"), "subjectAltName=IP:127.0.0.1\n");
-    make(
-      "x509",
-      "-req",
-      "-in",
-      "far.csr",
-      "-CA",
-      "ca.pem",
-      "-CAkey",
-      "ca.key",
-      "-CAcreateserial",
-      "-out",
-      "far.pem",
-      "-extfile",
-      "far.ext",
-      ...days,
-    );
-    ca = join(home, "ca.pem");
-    tls = { cert: readFileSync(join(home, "far.pem"), "utf8"), key: readFileSync(join(home, "far.key"), "utf8") };
+    const { authority, certificate } = await makeSigned(OPENSSL ?? "", home);
+    ca = authority;
+    tls = { cert: certificate.cert, key: certificate.key };
   });
 
   afterAll(() => rmSync(home, { recursive: true, force: true }));
@@ -267,24 +235,8 @@ describe("certificates", () => {
 
   test("... and no other one", async () => {
     await using far = remote(undefined, { tls });
-    Bun.spawnSync(
-      [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-keyout",
-        "o.key",
-        "-out",
-        "o.pem",
-        "-subj",
-        "/CN=other",
-      ],
-      { cwd: home },
-    );
-    await using run = start(["--verify-ssl", join(home, "o.pem"), far.url]);
+    const other = await makeCertificate(OPENSSL ?? "", home);
+    await using run = start(["--verify-ssl", other.file, far.url]);
     expect(await refused(run)).toContain("certificate");
   });
 

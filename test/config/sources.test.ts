@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
+import { makeCertificate } from "../support/certificate.ts";
+import { program, testWith } from "../support/programs.ts";
 import { context, directory, good, lines, load, server } from "./helpers.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { MAX_CONFIG_BYTES } from "../../src/config/read-source.ts";
@@ -40,7 +42,6 @@ describe("a file", () => {
 
 describe("a URL", () => {
   let http: Bun.Server<undefined>;
-  let https: Bun.Server<undefined>;
   const seen: Headers[] = [];
 
   beforeAll(async () => {
@@ -66,11 +67,9 @@ describe("a URL", () => {
       },
       fetch: () => new Response("no", { status: 404 }),
     });
-    https = Bun.serve({ port: 0, hostname: "127.0.0.1", tls: await selfSigned(), fetch: () => Response.json(BARE) });
   });
   afterAll(async () => {
     await http.stop(true);
-    await https.stop(true);
   });
   const get = (path: string, overrides = {}) =>
     load({ kind: "location", location: `http://127.0.0.1:${http.port}${path}` }, { overrides });
@@ -114,15 +113,23 @@ describe("a URL", () => {
     const loaded = await load({ kind: "location", location: `http://127.0.0.1:${port}/c.json` });
     expect(loaded.problems[0]?.message).toContain("the URL cannot be reached");
   });
-  test("a certificate nobody signed is refused, and accepted with --insecure", async () => {
-    const location = `https://127.0.0.1:${https.port}/c.json`;
-    const refused = await load({ kind: "location", location });
-    expect(refused.problems[0]).toMatchObject({
-      message: expect.stringContaining("the certificate of the URL is not trusted"),
-      hint: "--insecure accepts it, for this URL only",
-    });
-    good(await load({ kind: "location", location }, { overrides: { insecure: true } }));
-  });
+  testWith(
+    program("openssl"),
+    "a certificate nobody signed is refused, and accepted with --insecure",
+    async (openssl) => {
+      using dir = directory({});
+      const { cert, key } = await makeCertificate(openssl, dir.path);
+      const tls = { cert, key };
+      using https = Bun.serve({ port: 0, hostname: "127.0.0.1", tls, fetch: () => Response.json(BARE) });
+      const location = `https://127.0.0.1:${https.port}/c.json`;
+      const refused = await load({ kind: "location", location });
+      expect(refused.problems[0]).toMatchObject({
+        message: expect.stringContaining("the certificate of the URL is not trusted"),
+        hint: "--insecure accepts it, for this URL only",
+      });
+      good(await load({ kind: "location", location }, { overrides: { insecure: true } }));
+    },
+  );
   test("a URL that is none", async () => {
     expect((await load({ kind: "location", location: "http://[" })).problems[0]?.message).toBe(
       "this is not a valid URL",
@@ -210,32 +217,3 @@ test("--named-server-config: commands only, timeouts without effect, a missing k
   const empty = await load({ kind: "named-servers", location: "empty.json" }, { cwd: dir.path });
   expect(lines(empty)).toEqual(['error 1:1 : the key "mcpServers" is missing (servers are named below "mcpServers")']);
 });
-
-/** Made anew, so that no private key lies in the repository. */
-async function selfSigned(): Promise<{ cert: string; key: string }> {
-  using dir = directory({});
-  const [cert, key] = [join(dir.path, "c.pem"), join(dir.path, "k.pem")];
-  const command = [
-    "openssl",
-    "req",
-    "-x509",
-    "-newkey",
-    "ec",
-    "-pkeyopt",
-    "ec_paramgen_curve:prime256v1",
-    "-nodes",
-    "-days",
-    "2",
-    "-subj",
-    "/CN=127.0.0.1",
-    "-addext",
-    "subjectAltName=IP:127.0.0.1",
-    "-keyout",
-    key,
-    "-out",
-    cert,
-  ];
-  const made = Bun.spawnSync(command);
-  if (!made.success) throw new Error(`openssl failed: ${made.stderr.toString()}`);
-  return { cert: await Bun.file(cert).text(), key: await Bun.file(key).text() };
-}

@@ -1,6 +1,7 @@
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readLines } from "../support/lines.ts";
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 const FIXTURE = join(import.meta.dir, "../fixtures/fault-server.ts");
@@ -129,15 +130,5 @@ export class Launched implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
-  }
-}
-
-async function readLines(stream: ReadableStream<Uint8Array>, line: (text: string) => void): Promise<void> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const chunk of stream) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    for (const text of lines) if (text !== "") line(text);
   }
 }

@@ -83,6 +83,49 @@ for (const transport of ["child", "remote"] as const) {
       expect(server.heard.filter(({ message }) => message.params?.["name"] === "asks")).toHaveLength(1);
     });
 
+    test("two calls at once can both be asked, and the end of one is not the end of the other's question", async () => {
+      run.write(call("1", "one"), call("2", "two"));
+      const [one, two] = await Promise.all([server.call("one"), server.call("two")]);
+      const ask = (text: string, of: typeof one): Promise<unknown> =>
+        of.ask("elicitation/create", ELICIT.replace("who?", text), JSON.stringify(text));
+      const questions = new Map([
+        ["first", ask("first", one)],
+        ["second", ask("second", two)],
+      ]);
+      for (const [id, tool] of [
+        [1, "one"],
+        [2, "two"],
+      ] as const) {
+        const { result } = await answer(id);
+        const [key, asked] =
+          Object.entries(result?.["inputRequests"] as Record<string, { params: { message: string } }>)[0] ?? [];
+        expect(["first", "second"]).toContain(asked?.params.message ?? "");
+        // Over stdio nothing says which call it was that asked.
+        (tool === "one" ? one : two).result(`{"content":[],"of":"${tool}"}`);
+        const state = JSON.stringify(result?.["requestState"]);
+        run.write(
+          call(
+            `${id}0`,
+            tool,
+            `,"inputResponses":{"${key}":{"action":"accept","content":{"to":"${asked?.params.message}"}}},"requestState":${state}`,
+          ),
+        );
+        expect((await answer(id * 10)).result).toMatchObject({ resultType: "complete", of: tool });
+      }
+      for (const [text, question] of questions)
+        expect(await question).toMatchObject({ message: { result: { content: { to: text } } } });
+    });
+
+    test("a list is never answered with a question", async () => {
+      server.automatic.delete("prompts/list");
+      run.write(request("1", "prompts/list"));
+      const list = await server.request("prompts/list");
+      const refused = list.ask("elicitation/create", ELICIT, '"q"');
+      expect((await refused).message.error?.code).toBe(-32601);
+      list.result('{"prompts":[]}');
+      expect((await answer(1)).result).toMatchObject({ resultType: "complete", prompts: [] });
+    });
+
     test("what the client cannot be asked ends the call with what it would need", async () => {
       run.write(call("1", "wants"));
       const wants = await server.call("wants");

@@ -1,6 +1,8 @@
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { listenTo } from "./spoken.ts";
+import type { Spoken } from "./spoken.ts";
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 const OFFICE = join(import.meta.dir, "../fixtures/office.ts");
@@ -23,14 +25,9 @@ export function replaced(text: string, more: Readonly<Record<string, string>> = 
 }
 
 /** A gateway that was started as the Python programs are: in a directory with files, by variables, without an argument. */
-export interface Gateway extends AsyncDisposable {
+export interface Gateway extends Spoken, AsyncDisposable {
   readonly url: string;
   readonly directory: string;
-  readonly log: readonly string[];
-  readonly exited: Promise<number>;
-  /** Resolves with the first line, past or future, that holds a text. */
-  logged(text: string): Promise<string>;
-  stop(): Promise<number>;
 }
 
 export interface GatewayOptions {
@@ -55,46 +52,14 @@ export async function startGateway({ files = {}, env = {}, silent = false }: Gat
     stdout: "pipe",
     stderr: "pipe",
   });
-  const log: string[] = [];
-  const waiting = new Set<() => void>();
-  const wake = (): void => {
-    for (const each of waiting) each();
-  };
-  const read = async (stream: ReadableStream<Uint8Array>): Promise<void> => {
-    const decoder = new TextDecoder();
-    let rest = "";
-    for await (const chunk of stream) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-      rest = lines.pop() ?? "";
-      log.push(...lines);
-      wake();
-    }
-  };
-  const done = Promise.all([read(child.stdout), read(child.stderr), child.exited]).then(wake);
-  const logged = async (wanted: string): Promise<string> => {
-    for (;;) {
-      const line = log.find((each) => each.includes(wanted));
-      if (line !== undefined) return line;
-      if (child.exitCode !== null)
-        throw new Error(`it ended with ${child.exitCode} before "${wanted}":\n${log.join("\n")}`);
-      await new Promise<void>((resolve) => waiting.add(resolve));
-    }
-  };
-  const stop = async (): Promise<number> => {
-    child.kill("SIGTERM");
-    await done;
-    return await child.exited;
-  };
-  const url = silent ? "" : (/listening on (http:\/\/[^/"\s]+)/.exec(await logged("listening on "))?.[1] ?? "");
+  const spoken = listenTo(child);
+  const url = silent ? "" : (/listening on (http:\/\/[^/"\s]+)/.exec(await spoken.logged("listening on "))?.[1] ?? "");
   return {
     url,
     directory,
-    log,
-    exited: done.then(() => child.exited),
-    logged,
-    stop,
+    ...spoken,
     [Symbol.asyncDispose]: async () => {
-      await stop();
+      await spoken.stop();
       rmSync(directory, { recursive: true, force: true });
     },
   };

@@ -7,6 +7,8 @@ import { RelaySse } from "../fixtures/relay-sse.ts";
 import { HttpClient, connect } from "../http/client.ts";
 import { authorizeUrl, destination, openPage, pkce, redeem, register, submit } from "../oauth/login.ts";
 import { RawClient } from "../relay/raw-client.ts";
+import { listenTo } from "./spoken.ts";
+import type { Spoken } from "./spoken.ts";
 
 /** What the Go program's manual promises, shown with the files its users have. */
 const MAIN = join(import.meta.dir, "../../src/main.ts");
@@ -14,12 +16,8 @@ const TOOLS = join(import.meta.dir, "../fixtures/http-tools.ts");
 const directory = mkdtempSync(join(tmpdir(), "mcp-proxy-go-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 
-interface Started extends AsyncDisposable {
+interface Started extends Spoken, AsyncDisposable {
   readonly url: string;
-  readonly log: string[];
-  readonly exited: Promise<number>;
-  stop(signal: NodeJS.Signals): Promise<number>;
-  logged(text: string): Promise<string>;
 }
 
 let serial = 0;
@@ -46,46 +44,15 @@ async function start(file: string, replaced: Readonly<Record<string, string>> = 
     stdout: "pipe",
     stderr: "pipe",
   });
-  const log: string[] = [];
-  const waiting = new Set<() => void>();
-  const read = async (stream: ReadableStream<Uint8Array>): Promise<void> => {
-    const decoder = new TextDecoder();
-    let rest = "";
-    for await (const chunk of stream) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-      rest = lines.pop() ?? "";
-      log.push(...lines);
-      for (const wake of waiting) wake();
-    }
-  };
-  const done = Promise.all([read(child.stdout), read(child.stderr), child.exited]).then(() => {
-    for (const wake of waiting) wake();
-  });
-  const logged = async (wanted: string): Promise<string> => {
-    for (;;) {
-      const line = log.find((each) => each.includes(wanted));
-      if (line !== undefined) return line;
-      if (child.exitCode !== null)
-        throw new Error(`it ended with ${child.exitCode} before "${wanted}":\n${log.join("\n")}`);
-      await new Promise<void>((resolve) => waiting.add(resolve));
-    }
-  };
-  const stop = async (signal: NodeJS.Signals): Promise<number> => {
-    child.kill(signal);
-    await done;
-    return await child.exited;
-  };
-  const url = await logged("listening on ").then(
+  const spoken = listenTo(child);
+  const url = await spoken.logged("listening on ").then(
     (line) => /listening on (http:\/\/[^/"\s]+)/.exec(line)?.[1] ?? "",
     () => "",
   );
   return {
     url,
-    log,
-    exited: child.exited,
-    stop,
-    logged,
-    [Symbol.asyncDispose]: () => stop("SIGTERM").then(() => undefined),
+    ...spoken,
+    [Symbol.asyncDispose]: () => spoken.stop().then(() => undefined),
   };
 }
 

@@ -7,9 +7,12 @@ import type { DocumentsConfig } from "../../src/oauth/client-documents.ts";
 import type { Fetched } from "../../src/oauth/pinned-fetch.ts";
 import { isPublicAddress } from "../../src/oauth/special-addresses.ts";
 import { systemClock } from "../../src/telemetry/clock.ts";
+import { makeCertificate } from "../support/certificate.ts";
+import { program } from "../support/programs.ts";
 import type { RunningProxy } from "../support/proxy.ts";
 import { CALLBACK, authorizeUrl, callStatus, logIn, failure, openPage, pkce, refresh, startLogin } from "./login.ts";
 
+const OPENSSL = program("openssl").path;
 const ID = "https://app.example.com/client.json";
 const CONFIG: DocumentsConfig = { enabled: true, allowedHosts: [], allowPrivateNetwork: false, restricted: false };
 const POLICY = { extra: [], anyHttps: false };
@@ -137,7 +140,7 @@ describe("20 and 21: documents about clients", () => {
   });
 });
 
-describe("20: over the network", () => {
+describe.skipIf(OPENSSL === undefined)("20: over the network (needs openssl)", () => {
   const directory = mkdtempSync(join(tmpdir(), "mcp-proxy-documents-"));
   let site: Bun.Server<undefined>;
   let asked: string[] = [];
@@ -146,35 +149,11 @@ describe("20: over the network", () => {
   const at = (path: string): string => `https://localhost:${site.port}${path}`;
 
   beforeAll(async () => {
-    const [cert, key] = [join(directory, "cert.pem"), join(directory, "key.pem")];
-    const made = Bun.spawn(
-      [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-keyout",
-        key,
-        "-out",
-        cert,
-        "-days",
-        "2",
-        "-subj",
-        "/CN=localhost",
-        "-addext",
-        "subjectAltName=DNS:localhost,IP:127.0.0.1",
-      ],
-      { stderr: "ignore" },
-    );
-    expect(await made.exited).toBe(0);
+    const { file, cert, key } = await makeCertificate(OPENSSL ?? "", directory);
     site = Bun.serve({
       port: 0,
       hostname: "localhost",
-      tls: { cert: Bun.file(cert), key: Bun.file(key) },
+      tls: { cert, key },
       fetch: (request) => {
         const { pathname } = new URL(request.url);
         asked.push(pathname);
@@ -188,7 +167,7 @@ describe("20: over the network", () => {
         return Response.json(document);
       },
     });
-    const env = { NODE_EXTRA_CA_CERTS: cert };
+    const env = { NODE_EXTRA_CA_CERTS: file };
     trusting = await startLogin({ clientIdMetadata: { allowPrivateNetwork: true } }, { env });
     strict = await startLogin({}, { env });
   });

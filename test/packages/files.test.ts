@@ -54,6 +54,8 @@ test("docker-compose.yml: the port is this machine's only, the tunnel is asked f
   };
   const proxy = services["mcp-proxy"] ?? {};
   expect(proxy["ports"]).toEqual(["127.0.0.1:9090:9090"]);
+  // With a name of an image, compose would first ask a registry for whatever is called so there.
+  expect([proxy["build"], proxy["image"]]).toEqual([".", undefined]);
   expect(proxy["volumes"]).toContain("./config.json:/config/config.json:ro");
   expect(proxy["restart"]).toBe("always");
   expect(proxy["stop_grace_period"]).toBe("20s");
@@ -79,6 +81,10 @@ describe("workflows", () => {
       }
     });
   }
+  test("no job waits for a machine that is not there any more", () => {
+    for (const file of ["ci.yml", "release.yml"])
+      expect(read(`.github/workflows/${file}`)).not.toMatch(/\b(macos-1[1-4]|ubuntu-(18|20)\.04)\b/);
+  });
   test("what is released is what make dist builds", () => {
     const platforms = /^PLATFORMS = (.*)$/m.exec(read("Makefile"))?.[1]?.split(" ") ?? [];
     const tried = [...read(".github/workflows/release.yml").matchAll(/file: mcp-proxy-([\w-]+)/g)].map(

@@ -1,28 +1,14 @@
 import { expect, test } from "bun:test";
-import type { Peer } from "../fixtures/relay-server.ts";
-import type { Inbox, RawClient } from "./raw-client.ts";
-import { overBoth } from "./relay-contract.ts";
+import type { RawClient } from "./raw-client.ts";
+import { listeningAt, overBoth } from "./relay-contract.ts";
+import type { Listening } from "./relay-contract.ts";
 
 const LEVELS = ["debug", "info", "notice", "warning", "error", "critical", "alert", "emergency"];
-
-interface Listening {
-  readonly raw: RawClient;
-  readonly stream: Inbox;
-  readonly peer: Peer;
-}
 
 overBoth("log levels", (subject) => {
   let marks = 0;
 
-  async function listening(): Promise<Listening> {
-    const raw = await subject().client();
-    const stream = await raw.listen();
-    const found = raw.call("find-peer");
-    const call = await subject().server.call("find-peer");
-    call.result("{}");
-    await found.answer();
-    return { raw, stream, peer: call.peer };
-  }
+  const listening = (): Promise<Listening> => listeningAt(subject());
 
   /** The server logs one line of each level; returns the levels each client got. */
   async function levels(listeners: readonly Listening[]): Promise<string[][]> {

@@ -2,11 +2,12 @@ import { afterAll, afterEach, beforeAll, describe } from "bun:test";
 import { RelayHttp } from "../fixtures/relay-http.ts";
 import { RelaySse } from "../fixtures/relay-sse.ts";
 import { RelayServer } from "../fixtures/relay-server.ts";
+import type { Peer } from "../fixtures/relay-server.ts";
 import { RelayStdio } from "../fixtures/relay-stdio.ts";
 import { startProxy } from "../support/proxy.ts";
 import type { RunningProxy } from "../support/proxy.ts";
 import { RawClient } from "./raw-client.ts";
-import type { RawClientOptions } from "./raw-client.ts";
+import type { Inbox, RawClientOptions } from "./raw-client.ts";
 
 /** The ways a server can stand behind the proxy. */
 export type Transport = "stdio" | "http" | "sse";
@@ -31,6 +32,23 @@ export interface ContractOptions {
   readonly fronts?: readonly ClientTransport[];
   /** Before the proxy starts. */
   readonly prepare?: (server: RelayServer) => void;
+}
+
+/** A client with an open stream, and the server's end of its link. */
+export interface Listening {
+  readonly raw: RawClient;
+  readonly stream: Inbox;
+  readonly peer: Peer;
+}
+
+export async function listeningAt(subject: Subject): Promise<Listening> {
+  const raw = await subject.client();
+  const stream = await raw.listen();
+  const found = raw.call("find-peer");
+  const call = await subject.server.call("find-peer");
+  call.result("{}");
+  await found.answer();
+  return { raw, stream, peer: call.peer };
 }
 
 const ENDS = {

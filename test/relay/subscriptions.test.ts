@@ -1,28 +1,12 @@
 import { expect, test } from "bun:test";
 import { ended } from "../fixtures/relay-server.ts";
-import type { Peer } from "../fixtures/relay-server.ts";
-import type { Inbox, RawClient } from "./raw-client.ts";
-import { overBoth } from "./relay-contract.ts";
-
-interface Listening {
-  readonly raw: RawClient;
-  readonly stream: Inbox;
-  readonly peer: Peer;
-}
+import { listeningAt, overBoth } from "./relay-contract.ts";
+import type { Listening } from "./relay-contract.ts";
 
 const UPDATED = "notifications/resources/updated";
 
 overBoth("subscriptions", (subject) => {
-  /** A client with an open stream, and the server's end of its link. */
-  async function listening(): Promise<Listening> {
-    const raw = await subject().client();
-    const stream = await raw.listen();
-    const found = raw.call("find-peer");
-    const call = await subject().server.call("find-peer");
-    call.result("{}");
-    await found.answer();
-    return { raw, stream, peer: call.peer };
-  }
+  const listening = (): Promise<Listening> => listeningAt(subject());
 
   /** The server says that a resource changed, once on each of its links. */
   function update(listeners: readonly Listening[], uri: string): void {

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { readLines } from "./lines.ts";
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 
@@ -96,14 +97,4 @@ export async function startProxy(
       if (options.directory === undefined) rmSync(directory, { recursive: true, force: true });
     },
   };
-}
-
-async function readLines(stream: ReadableStream<Uint8Array>, line: (text: string) => void): Promise<void> {
-  const decoder = new TextDecoder();
-  let rest = "";
-  for await (const chunk of stream) {
-    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
-    rest = lines.pop() ?? "";
-    for (const text of lines) if (text !== "") line(text);
-  }
 }

@@ -34,6 +34,9 @@ export class ProviderRefusal extends Error {
 /** The provider knows nothing (any more) of a login it had confirmed. */
 export class LoginWithdrawn extends Error {}
 
+/** The scope for a login that lasts while the person is away (OpenID Connect Core section 11). */
+const OFFLINE = "offline_access";
+
 type SecretWay = "basic" | "post" | "none";
 
 /** The proxy as a client of the identity provider (OpenID Connect Core section 3.1, code flow). */
@@ -62,12 +65,15 @@ export class ProviderClient {
   async begin(redirectUri: string, checks: ProviderChecks, again: boolean): Promise<URL> {
     const { buildAuthorizationUrl, calculatePKCECodeChallenge } = await import("openid-client");
     const { config, preset } = this.#directory;
+    const lasting = config.scopes.includes(OFFLINE);
+    const extra = { ...preset.extra, ...(lasting ? preset.offline : {}) };
     return buildAuthorizationUrl(await this.#configuration(this.#way), {
-      ...preset.extra,
-      ...(again ? { prompt: "login" } : {}),
+      ...extra,
+      // `select_account` would do as well, but not all providers know it.
+      ...(again ? { prompt: /\bconsent\b/.test(extra["prompt"] ?? "") ? "login consent" : "login" } : {}),
       ...this.#audience(),
       redirect_uri: redirectUri,
-      scope: config.scopes.join(" "),
+      scope: config.scopes.filter((scope) => scope !== OFFLINE || preset.offlineScope).join(" "),
       state: checks.state,
       nonce: checks.nonce,
       code_challenge: await calculatePKCECodeChallenge(checks.verifier),

@@ -137,6 +137,17 @@ describe.skipIf(OPENSSL === undefined)("login through an identity provider (need
     list(everybody);
   });
 
+  test("so is who was found by an address that belongs to another user's entry now", async () => {
+    list({ ...everybody, "you@example.com": undefined as never, boss: { email: "you@example.com" } });
+    await proxy.logged((line) => line["entries"] === 3 && String(line["msg"]).includes("taken over"));
+    const tokens = await logInThrough(url(), person(), "auth0|1");
+    expect(await callStatus(`${url()}/a/mcp`, tokens.access_token)).toBe(200);
+    list({ ...everybody, boss: { email: "new-boss@example.com" } });
+    await proxy.logged((line) => line["user"] === "boss" && String(line["msg"]).includes("a login has ended"));
+    expect(await callStatus(`${url()}/a/mcp`, tokens.access_token)).toBe(401);
+    list(everybody);
+  });
+
   test("a person who cancels at the provider goes back to the app with access_denied", async () => {
     const asked = await ask(url(), person());
     const there = await asked.person.submit(asked.page, { action: "allow" });
@@ -204,18 +215,22 @@ describe.skipIf(OPENSSL === undefined)("login through an identity provider (need
         await asked.person.submit(asked.page, { action: "provider" });
         const state = provider.asked.at(-1)?.get("state") ?? "";
         const query = new URLSearchParams({ code: "x", state, ...(iss === undefined ? {} : { iss }) });
+        const exchanged = provider.exchanged.length;
         const place = await asked.person.open(`${url()}/auth/callback?${query.toString()}`);
         expect([iss, place.status]).toEqual([iss, 502]);
+        // The code was shown to nobody: it may be that of another provider.
+        expect(provider.exchanged.length).toBe(exchanged);
         expect(place.html).toContain("cannot be trusted or used");
       }
     });
   });
 
-  test("nothing the provider gave is readable in a file or in the log", async () => {
-    await logInThrough(url(), person(), "auth0|1");
+  test("nothing the provider gave is readable in a file or in the log, or handed out", async () => {
+    const somebody = person();
+    const tokens = await logInThrough(url(), somebody, "auth0|1");
     const state = join(proxy.directory, "state");
     const files = readdirSync(state).map((name) => readFileSync(join(state, name)).toString("latin1"));
-    const everything = [...files, JSON.stringify(proxy.log)].join("\n");
+    const everything = [...files, JSON.stringify(proxy.log), JSON.stringify(tokens), somebody.way.at(-1)].join("\n");
     expect(provider.given.length).toBeGreaterThan(0);
     for (const token of [...provider.given, CLIENT_SECRET]) expect(everything.includes(token)).toBe(false);
   });

@@ -95,7 +95,18 @@ describe.skipIf(OPENSSL === undefined)("a login that waits for the provider (nee
     const address = `${url}/auth/callback?${new URLSearchParams({ state, code: "made-up", iss: provider.issuer }).toString()}`;
     const statuses = await Promise.all(Array.from({ length: 6 }, () => replay(address, cookies)));
     // The one that is first gets as far as the provider, which does not know the code.
-    expect(statuses.toSorted()).toEqual([400, 400, 400, 400, 400, 502]);
+    expect(statuses.toSorted((a, b) => a - b)).toEqual([400, 400, 400, 400, 400, 502]);
+  });
+
+  test("38: its cookie opens nothing in another browser", async () => {
+    const mine = await under(new Person(certificate.cert));
+    const address = `${url}/auth/callback?${new URLSearchParams({ state: provider.asked.at(-1)?.get("state") ?? "", code: "made-up", iss: provider.issuer }).toString()}`;
+    const other = await under(new Person(certificate.cert));
+    const named = (cookies: string, name: RegExp): string =>
+      cookies.split("; ").find((cookie) => name.test(cookie)) ?? "";
+    const mixed = `${named(mine.cookies, /^mcp-proxy-provider-/)}; ${named(other.cookies, /^mcp-proxy-login=/)}`;
+    expect(await replay(address, mixed)).toBe(400);
+    expect(await replay(address, mine.cookies)).toBe(502);
   });
 
   test("goes on after a restart", async () => {

@@ -621,7 +621,7 @@ export const EDITS: readonly Edit[] = [
   {
     line: "38",
     file: "src/oauth/provider/pending.ts",
-    from: "this.#used.set(digest(state), true);",
+    from: '      await this.#store.set(key, "", until);\n',
     to: "",
     test: "test/oauth/hostile.test.ts",
     name: "38: what waits for the provider opens in the browser that began it, once",
