@@ -40,15 +40,22 @@ export async function bridge(options: BridgeOptions, io: ServeIo): Promise<numbe
     return 1;
   }
   const place = new URL(remote.url);
-  const named: ServerConfig = { ...server, displayName: place.host, target: { ...server.target, ca } };
+  const digest = remote.digest ? remote.user : undefined;
+  const named: ServerConfig = { ...server, displayName: place.host, target: { ...server.target, ca, digest } };
   const config: Config = loaded.config;
   const log = stderrLog(config);
   for (const warning of warnings) log.warn({}, warning);
   if (remote.verify.kind === "off")
     log.warn({}, "the server's certificate is not checked: anybody in between can read and change everything");
+  if (remote.digest && hasAuthorization(remote, env["API_ACCESS_TOKEN"]))
+    log.warn({}, "--digest is used: API_ACCESS_TOKEN and the header Authorization are not sent");
   // Without the query and the user: either may be a secret.
   log.info({ transport: server.target.kind }, `stdio to ${place.origin}${place.pathname}`);
   return await serveStdio({ ...config, servers: new Map([[named.name, named]]) }, io, log);
+}
+
+function hasAuthorization(remote: Remote, token: string | undefined): boolean {
+  return (token ?? "") !== "" || remote.headers.some(([name]) => name.toLowerCase() === "authorization");
 }
 
 /** The remote as an entry of a configuration. */
@@ -58,13 +65,15 @@ function entry(remote: Remote, token: string | undefined): Record<string, unknow
   for (const [name, value] of remote.headers) headers[name.toLowerCase()] = value;
   const url = new URL(remote.url);
   const basic =
-    remote.basic ??
+    remote.user ??
     (url.username === ""
       ? undefined
       : { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) });
   if (basic !== undefined)
     headers["authorization"] = `Basic ${Buffer.from(`${basic.username}:${basic.password}`).toString("base64")}`;
   if (token !== undefined && token !== "") headers["authorization"] = `Bearer ${token}`;
+  // Nothing else may go where a challenge is to be answered, the password in clear least of all.
+  if (remote.digest) delete headers["authorization"];
   url.username = "";
   url.password = "";
   return {

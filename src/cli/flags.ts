@@ -148,9 +148,15 @@ export const FLAGS: readonly Flag[] = [
     kind: "value",
     argument: "NAME",
     section: "remote",
-    help: "basic authentication at the remote server",
+    help: "name at the remote server: basic authentication",
   },
   { name: "password", kind: "value", argument: "TEXT", section: "remote", help: "its password" },
+  {
+    name: "digest",
+    kind: "switch",
+    section: "remote",
+    help: "with --username and --password: Digest instead of Basic",
+  },
 
   {
     name: "log-level",

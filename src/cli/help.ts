@@ -18,7 +18,7 @@ Listening  --host ADDRESS   --port N   (--sse-host, --sse-port)   --allow-origin
            --[no-]stateless   --expose-header NAME
 Programs   -e, --env KEY VALUE   --cwd DIR   --[no-]pass-environment
            --named-server-config FILE
-Remote     --transport sse|streamablehttp   -H, --headers K V   --username --password
+Remote     --transport sse|streamablehttp   --headers K V   --username --password --digest
            --client-id ID --client-secret S --token-url URL   --verify-ssl [FILE|false]
 Login      --eject-templates   --eject-templates-to DIR   --force
 Other      --log-level LEVEL   --log-format pretty|json   --debug   --version   -h, --help

@@ -176,7 +176,7 @@ function readSource(given: Arguments): Source {
 
 function serve(given: Arguments, overrides: Overrides): Command {
   const ignored =
-    "env cwd headers transport client-id client-secret token-url username password verify-ssl named-server named-server-config";
+    "env cwd headers transport client-id client-secret token-url username password digest verify-ssl named-server named-server-config";
   return {
     kind: "serve",
     source: readSource(given),
@@ -198,7 +198,7 @@ function bridge(url: string, more: readonly string[], given: Arguments, override
 
 function command(words: readonly string[], given: Arguments, overrides: Overrides): Command {
   const [program, ...args] = words;
-  const ignored = ["headers", "transport", "client-id", "client-secret", "token-url", "username", "password"];
+  const ignored = ["headers", "transport", "client-id", "client-secret", "token-url", "username", "password", "digest"];
   const warnings = withoutEffect(given, ignored, "a command is given");
   const namedFile = given.text("named-server-config");
   if (namedFile !== undefined && given.has("named-server"))

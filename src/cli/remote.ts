@@ -13,7 +13,9 @@ export interface Remote {
   readonly credentials:
     | { readonly clientId: string; readonly clientSecret: string; readonly tokenUrl: string }
     | undefined;
-  readonly basic: { readonly username: string; readonly password: string } | undefined;
+  /** Username and password are for Digest access authentication (RFC 7616), not for Basic. */
+  readonly digest: boolean;
+  readonly user: { readonly username: string; readonly password: string } | undefined;
 }
 
 /** Check certificates, do not, or trust those of a PEM file. */
@@ -41,15 +43,22 @@ export function readRemote(url: string, given: Arguments): Remote {
     throw new UsageError("--client-id, --client-secret and --token-url belong together", "give all three or none");
   }
   const [username, password] = [given.text("username"), given.text("password")];
-  if ((username === undefined) !== (password === undefined))
-    throw new UsageError("--username and --password belong together", "give both or none");
+  const digest = given.switch("digest") ?? false;
+  const user = username === undefined || password === undefined ? undefined : { username, password };
+  if (digest && user === undefined)
+    throw new UsageError("--digest needs --username and --password", "--digest --username NAME --password TEXT", 1);
+  if (user === undefined && (username ?? password) !== undefined)
+    throw new UsageError("--username and --password belong together", "give both or none", 1);
+  if (digest && all)
+    throw new UsageError("--digest and --client-id exclude each other", "give the one that the server asks for");
   return {
     url,
     transport,
     headers: given.pairs("headers"),
     verify: readVerify(given.text("verify-ssl")),
     credentials: all ? { clientId, clientSecret, tokenUrl } : undefined,
-    basic: username === undefined || password === undefined ? undefined : { username, password },
+    digest,
+    user,
   };
 }
 

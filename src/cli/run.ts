@@ -22,7 +22,7 @@ export async function run(argv: readonly string[], io: RunIo): Promise<number> {
     if (!(error instanceof UsageError)) throw error;
     io.stderr(`mcp-proxy: ${error.message}\n`);
     if (error.hint !== undefined) io.stderr(`  Try: ${error.hint}\n`);
-    return 2;
+    return error.exitCode;
   }
 }
 

@@ -1,10 +1,13 @@
-/** The command line cannot be understood: exit code 2, `message` and then `hint` on stderr. */
+/** The command line cannot be used: an exit code, `message` and then `hint` on stderr. */
 export class UsageError extends Error {
   readonly hint: string | undefined;
+  readonly exitCode: 1 | 2;
 
-  constructor(message: string, hint?: string) {
+  /** @param exitCode 1 where scripts written for an older program expect it */
+  constructor(message: string, hint?: string, exitCode: 1 | 2 = 2) {
     super(message);
     this.name = "UsageError";
     this.hint = hint;
+    this.exitCode = exitCode;
   }
 }

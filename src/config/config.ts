@@ -204,6 +204,8 @@ export interface HttpTarget {
   readonly ca?: string | undefined;
   /** The proxy itself gets tokens for this upstream (RFC 6749 section 4.4). */
   readonly oauth?: ClientCredentials | undefined;
+  /** The proxy answers this upstream's challenges (RFC 7616), instead of `oauth`. */
+  readonly digest?: { readonly username: string; readonly password: string } | undefined;
 }
 
 export interface ClientCredentials {

@@ -67,9 +67,13 @@ export function statusFault({ status, headers, body }: Refusal): Fault {
   const shown = printable(body.slice(0, DETAIL_CHARS)).trim();
   if (status === 401 || status === 403) {
     const challenge = headers.get("www-authenticate");
+    const digest = challenge !== null && /(?:^|,)\s*digest\s/i.test(challenge);
+    const remedy = digest
+      ? "it asks for Digest authentication: see that --digest is given, and that --username and --password are right"
+      : "set or renew its headers";
     return new Fault(
       "upstream.unauthorized",
-      `the server does not accept our credentials (HTTP ${status}); set or renew its headers`,
+      `the server does not accept our credentials (HTTP ${status}); ${remedy}`,
       {
         detail: [challenge?.slice(0, DETAIL_CHARS), shown].filter(Boolean).join("\n") || undefined,
         notRun: true,

@@ -244,7 +244,8 @@ describe("the bridge", () => {
     );
     expect(remote).toMatchObject({
       credentials: { clientId: "i", clientSecret: "-s", tokenUrl: "https://h/t" },
-      basic: { username: "u", password: "p" },
+      digest: false,
+      user: { username: "u", password: "p" },
     });
   });
   test("a named server beside it is a warning", () => {
@@ -297,6 +298,9 @@ describe("wrong usage names the flag and says what to do", () => {
     [["--allow-origin", "cmd"], "--allow-origin needs at least one origin"],
     [["--client-id", "i", "http://h/"], "--client-id, --client-secret and --token-url belong together"],
     [["--username", "u", "http://h/"], "--username and --password belong together"],
+    [["--digest", "http://h/"], "--digest needs --username and --password"],
+    [["--digest", "--username", "u", "http://h/"], "--digest needs --username and --password"],
+    [["--digest", "--password", "p", "http://h/"], "--digest needs --username and --password"],
     [["--config", "c", "cmd"], '--config and "cmd" exclude each other'],
     [["--named-server", "a", "x 'y"], "a quote (') in the command is not closed"],
     [["--http-headers", "nonsense"], "entry 1 of --http-headers is no header"],
