@@ -131,16 +131,20 @@ describe("nothing else does", () => {
   });
 });
 
-/** RFC 6750 section 3, and AUTH: no metadata where no login could work. */
 function refused(raw: RawAnswer, presented: boolean): void {
+  challenged(raw, presented);
+  expect(raw.headers.get("content-type")).toStartWith("application/json");
+  expect(JSON.parse(raw.body)).toMatchObject({ jsonrpc: "2.0", id: null, error: { message: expect.any(String) } });
+}
+
+/** RFC 6750 section 3, and AUTH: no metadata where no login could work. */
+function challenged(raw: RawAnswer, presented: boolean): void {
   expect(raw.status).toBe(401);
   const challenge = raw.headers.get("www-authenticate") ?? "";
   expect(challenge).toStartWith("Bearer");
   expect(challenge).not.toContain("resource_metadata");
   if (!presented) expect(challenge).not.toContain("error");
   expect(raw.headers.get("cache-control")).toBe("no-store");
-  expect(raw.headers.get("content-type")).toStartWith("application/json");
-  expect(JSON.parse(raw.body)).toMatchObject({ jsonrpc: "2.0", id: null, error: { message: expect.any(String) } });
   for (const token of [OWN, SECOND, DEFAULT, SCHEMED]) expect(raw.whole).not.toContain(token);
 }
 
@@ -155,7 +159,6 @@ describe("401 comes first", () => {
     ["POST of an unknown version", post("/own/mcp", PING, { ...wrong, "MCP-Protocol-Version": "x" })],
     ["POST that announces too much", request("POST /own/mcp", { ...wrong, "Content-Length": "99999999" })],
     ["GET", request("GET /own/mcp", { ...wrong, Accept: "text/event-stream" })],
-    ["GET that accepts HTML", request("GET /own/mcp", { ...wrong, Accept: "text/html" })],
     ["DELETE", request("DELETE /own/mcp", wrong)],
     ["DELETE with a session", request("DELETE /own/mcp", { ...wrong, "Mcp-Session-Id": "x" })],
   ];
@@ -164,6 +167,11 @@ describe("401 comes first", () => {
       refused(await exchange(proxy.port, text), true);
     });
   }
+  test("at a GET of a browser, which gets a page that explains", async () => {
+    const raw = await exchange(proxy.port, request("GET /own/mcp", { ...wrong, Accept: "text/html" }));
+    challenged(raw, true);
+    expect(raw.headers.get("content-type")).toStartWith("text/html");
+  });
   test("a body that is never sent is not waited for", async () => {
     const raw = await exchange(
       proxy.port,

@@ -128,7 +128,7 @@ test("the page about these variables names those that are read, each of them", a
   const read = new Set(
     [...code.join("").matchAll(/\["((?:MCP|AUTH0)_\w+)"\]|"(AUTH0_\w+)"/g)].map(([, a, b]) => a ?? b ?? ""),
   );
-  for (const own of ["MCP_PROXY_IMAGE", "MCP_PROXY_SECRET", "MCP_LOG_LEVEL"]) read.delete(own);
+  for (const own of ["MCP_PROXY_IMAGE", "MCP_PROXY_SECRET"]) read.delete(own);
   expect([...named].sort()).toEqual([...read].sort());
 });
 
