@@ -49,7 +49,7 @@ export class LoginKeeper {
     this.#login = login;
     await this.#keepIn(login);
     await this.#closeUnlessShared(before, login);
-    // The configuration may have brought other users.
+    // Users may be gone since the state was written, or with this configuration.
     await login?.endForeignLogins();
   }
 

@@ -50,7 +50,6 @@ export async function openAuthorizationServer(
   }
   const state = { directory, store, grants, clients, throttle: new LoginThrottle(clock) };
   const server = new AuthorizationServer(state, deps);
-  await server.endForeignLogins();
   if (fresh) await adoptGoState(join(directory, "oauth_clients.json"), server, clock, log);
   return server;
 }
