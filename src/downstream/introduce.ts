@@ -1,3 +1,4 @@
+import { recordOf } from "../protocol/parsed.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import type { Message } from "../protocol/message.ts";
 import { negotiate } from "../protocol/versions.ts";
@@ -11,7 +12,7 @@ export function readClient(message: Message): Client {
   return {
     protocolVersion: negotiate(params["protocolVersion"]),
     info: params["clientInfo"] ?? { name: "unknown", version: "0" },
-    capabilities: asObject(params["capabilities"]),
+    capabilities: recordOf(params["capabilities"]),
   };
 }
 
@@ -28,8 +29,4 @@ export async function introduce(
     const { message: why, data } = endpoint.explain(error, caller);
     return { text: errorText(message.id ?? "null", ErrorCode.internal, why, data), welcome: false };
   }
-}
-
-function asObject(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 }

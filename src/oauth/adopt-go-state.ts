@@ -1,3 +1,4 @@
+import { recordOf } from "../protocol/parsed.ts";
 import { readFile } from "node:fs/promises";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -21,7 +22,7 @@ const ADOPTED_REFRESH_MS = 30 * 86_400_000;
 export async function adoptGoState(file: string, server: AuthorizationServer, clock: Clock, log: Log): Promise<void> {
   let content: Fields;
   try {
-    content = objectOf(JSON.parse(await readFile(file, "utf8")));
+    content = recordOf(JSON.parse(await readFile(file, "utf8")));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
     const why = error instanceof Error && "code" in error ? error.message : "it is not JSON";
@@ -30,14 +31,14 @@ export async function adoptGoState(file: string, server: AuthorizationServer, cl
   const whole = "clients" in content || "accessTokens" in content;
   let clients = 0;
   let tokens = 0;
-  for (const [id, value] of Object.entries(objectOf(whole ? content["clients"] : content))) {
-    const client = readClient(id, objectOf(value), clock.now());
+  for (const [id, value] of Object.entries(recordOf(whole ? content["clients"] : content))) {
+    const client = readClient(id, recordOf(value), clock.now());
     if (client === undefined) continue;
     await server.clients.add(client);
     clients++;
   }
-  for (const [key, value] of Object.entries(objectOf(whole ? content["accessTokens"] : {}))) {
-    const grants = readTokens(key, objectOf(value), server, clock.now());
+  for (const [key, value] of Object.entries(recordOf(whole ? content["accessTokens"] : {}))) {
+    const grants = readTokens(key, recordOf(value), server, clock.now());
     for (const grant of grants) await server.grants.adopt(grant);
     if (grants.length > 0) tokens++;
   }
@@ -109,10 +110,6 @@ function readTokens(key: string, fields: Fields, server: AuthorizationServer, no
       }),
     );
   return grants;
-}
-
-function objectOf(value: unknown): Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Fields) : {};
 }
 
 function textOf(fields: Fields, ...names: string[]): string | undefined {

@@ -1,8 +1,7 @@
+import { isRecord } from "../protocol/parsed.ts";
 import type { StateEntry } from "../store/state-store.ts";
 import type { Client } from "./clients.ts";
 import type { Grant } from "./grant.ts";
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /**
  * What is stored, without what a failing disk or a hand has made unreadable. The store sees damage to its own form, not
@@ -21,31 +20,27 @@ export function readRecords<T extends { readonly id: string }>(
 }
 
 export function isGrant(value: unknown): value is Grant {
-  if (!isObject(value)) return false;
+  if (!isRecord(value)) return false;
   const { client, scopes, pairs, retired, code } = value;
   return (
     typeof client === "string" &&
     Array.isArray(scopes) &&
     Array.isArray(pairs) &&
-    pairs.every((pair) => isObject(pair) && Array.isArray(pair["scopes"])) &&
+    pairs.every((pair) => isRecord(pair) && Array.isArray(pair["scopes"])) &&
     Array.isArray(retired) &&
-    (code === undefined || isObject(code))
+    (code === undefined || isRecord(code))
   );
 }
 
 export function isClient(value: unknown): value is Client {
-  if (!isObject(value)) return false;
+  if (!isRecord(value)) return false;
   const { made, metadata } = value;
   return (
     typeof made === "number" &&
-    isObject(metadata) &&
+    isRecord(metadata) &&
     Array.isArray(metadata["redirect_uris"]) &&
     Array.isArray(metadata["grant_types"])
   );
-}
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function parsed(text: string): unknown {

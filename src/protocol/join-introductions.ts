@@ -1,3 +1,4 @@
+import { isRecord } from "./parsed.ts";
 /** All the instructions of one URL together, in characters: they stand in a model's context for the whole session. */
 const MAX_INSTRUCTIONS = 16_000;
 
@@ -16,12 +17,8 @@ export function joinCapabilities(all: readonly Json[]): Record<string, unknown> 
 }
 
 function either(a: unknown, b: unknown): unknown {
-  if (isObject(a) && isObject(b)) return joinCapabilities([a, b]);
+  if (isRecord(a) && isRecord(b)) return joinCapabilities([a, b]);
   return typeof a === "boolean" && typeof b === "boolean" ? a || b : a;
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** The instructions of several servers, each below a heading; none takes the room of the others. */

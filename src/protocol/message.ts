@@ -1,3 +1,4 @@
+import { recordOf } from "./parsed.ts";
 import { endOfObject, foldCase, isJSON, members, oneLine, skipSpace, skipValue, splice } from "./json.ts";
 import type { Edit, Member, Span } from "./json.ts";
 
@@ -172,11 +173,8 @@ export class Message {
   }
 
   /** The parsed params, for the few messages the proxy answers itself. */
-  parsedParams(): Record<string, unknown> {
-    const value: unknown = this.params === undefined ? {} : JSON.parse(this.slice(this.params));
-    return typeof value === "object" && value !== null && !Array.isArray(value)
-      ? (value as Record<string, unknown>)
-      : {};
+  parsedParams(): Readonly<Record<string, unknown>> {
+    return recordOf(this.params === undefined ? {} : JSON.parse(this.slice(this.params)));
   }
 }
 

@@ -1,3 +1,4 @@
+import { isRecord } from "./parsed.ts";
 /** Types of JSON Schema (2020-12, validation section 6.1.1). */
 const TYPES = new Set(["null", "boolean", "object", "array", "number", "string", "integer"]);
 /** Keywords whose value is one schema, a list of schemas, a map of schemas. */
@@ -14,17 +15,17 @@ const MAX_DEPTH = 32;
  */
 export function toolMistake(tool: string, modern: boolean): string | undefined {
   const { inputSchema, outputSchema } = JSON.parse(tool) as Record<string, unknown>;
-  if (!isObject(inputSchema)) return "it has no inputSchema";
+  if (!isRecord(inputSchema)) return "it has no inputSchema";
   if (inputSchema["type"] !== "object") return 'the type of its inputSchema is not "object"';
   if (outputSchema === undefined) return mistakeIn(inputSchema, "inputSchema", 0);
-  if (!isObject(outputSchema) || (!modern && outputSchema["type"] !== "object"))
+  if (!isRecord(outputSchema) || (!modern && outputSchema["type"] !== "object"))
     return 'the type of its outputSchema is not "object"';
   return mistakeIn(inputSchema, "inputSchema", 0) ?? mistakeIn(outputSchema, "outputSchema", 0);
 }
 
 function mistakeIn(schema: unknown, path: string, depth: number): string | undefined {
   if (typeof schema === "boolean" || depth > MAX_DEPTH) return undefined;
-  if (!isObject(schema)) return `${path} is no schema`;
+  if (!isRecord(schema)) return `${path} is no schema`;
   const { type, required } = schema;
   const types = Array.isArray(type) ? (type as unknown[]) : type === undefined ? [] : [type];
   const strange = types.find((each) => typeof each !== "string" || !TYPES.has(each));
@@ -37,7 +38,7 @@ function mistakeIn(schema: unknown, path: string, depth: number): string | undef
   }
   const misshapen =
     LISTS.find((key) => schema[key] !== undefined && !Array.isArray(schema[key])) ??
-    MAPS.find((key) => schema[key] !== undefined && !isObject(schema[key]));
+    MAPS.find((key) => schema[key] !== undefined && !isRecord(schema[key]));
   return misshapen === undefined ? undefined : `${path}.${misshapen} is misshapen`;
 }
 
@@ -54,12 +55,8 @@ function* parts(schema: Record<string, unknown>, path: string): Iterable<readonl
   }
   for (const key of MAPS) {
     const value = schema[key];
-    if (isObject(value)) for (const [name, each] of Object.entries(value)) yield [`${path}.${key}.${name}`, each];
+    if (isRecord(value)) for (const [name, each] of Object.entries(value)) yield [`${path}.${key}.${name}`, each];
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isStrings(value: unknown): boolean {

@@ -1,3 +1,4 @@
+import { recordOf } from "../protocol/parsed.ts";
 import type { ClientCredentials } from "../config/config.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import { Fault } from "./fault.ts";
@@ -110,8 +111,7 @@ function formEncoded(text: string): string {
 
 function parse(text: string): Record<string, unknown> {
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+    return recordOf(JSON.parse(text));
   } catch {
     return {};
   }

@@ -1,3 +1,4 @@
+import { recordOf } from "../protocol/parsed.ts";
 import { find } from "../protocol/json.ts";
 import { codeOf } from "../protocol/eras/errors.ts";
 import { initializeFromDiscover, ownEnvelope, supportedVersions } from "../protocol/eras/hello.ts";
@@ -197,6 +198,5 @@ function legacyIntroduction(answer: Message): Introduction {
 
 function objectIn(text: string, key: string): Record<string, unknown> {
   const raw = getKey(text, key);
-  const value: unknown = raw === undefined ? {} : JSON.parse(raw);
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+  return recordOf(raw === undefined ? {} : JSON.parse(raw));
 }

@@ -1,3 +1,5 @@
+import { recordOf } from "../protocol/parsed.ts";
+
 /** What people may read about a tool. All of it was written by the server, which may be anybody's. */
 export interface ToolFacts {
   readonly title: string | undefined;
@@ -14,8 +16,8 @@ const MAX_TEXT = 600;
  * @param raw the element as it came
  */
 export function toolFacts(raw: string): ToolFacts {
-  const tool = objectOf(JSON.parse(raw));
-  const hints = objectOf(tool["annotations"]);
+  const tool = recordOf(JSON.parse(raw));
+  const hints = recordOf(tool["annotations"]);
   const readOnly = hints["readOnlyHint"] === true;
   return {
     title: textOf(tool["title"]) ?? textOf(hints["title"]),
@@ -31,8 +33,4 @@ function textOf(value: unknown): string | undefined {
   const clean = value.replaceAll(/[^\P{C}\n]|[\u2028\u2029]/gu, "").trim();
   if (clean === "") return undefined;
   return clean.length > MAX_TEXT ? `${clean.slice(0, MAX_TEXT)}…` : clean;
-}
-
-function objectOf(value: unknown): Record<string, unknown> {
-  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
 }
