@@ -28,7 +28,9 @@ export class Kept {
     const { room, max, ttlMs } = options;
     this.#options = options;
     this.#facts = new LRUCache({
-      max,
+      // By size and not by number: for a number of entries the library fills arrays of that length at once.
+      maxSize: max,
+      sizeCalculation: () => 1,
       ttl: ttlMs,
       dispose: (_, key, reason) => {
         if (reason === "evict") this.#written(this.#store?.delete([room, key]));
