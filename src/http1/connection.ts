@@ -197,15 +197,15 @@ export class Connection implements Outlet, Peer {
       text === this.#lastText && this.#lastHead !== undefined ? this.#lastHead : readHead(text, this.#deps.scheme);
     this.#lastText = text;
     this.#lastHead = head;
-    this.#begin(head, this.#input.subarray(end + END_OF_HEAD.length));
+    this.#begin(head, behind(this.#input, end + END_OF_HEAD.length));
     return true;
   }
 
   #begin(head: RequestHead, rest: Buffer): void {
     let whole: Buffer | undefined;
     if (head.body !== "chunked" && rest.length >= head.body) {
-      whole = rest.subarray(0, head.body);
-      this.#input = rest.subarray(head.body);
+      whole = head.body === 0 ? NOTHING : rest.subarray(0, head.body);
+      this.#input = behind(rest, head.body);
     } else {
       this.#framing = head.body === "chunked" ? new ChunkedBody() : new MeasuredBody(head.body);
       this.#input = rest;
@@ -234,7 +234,7 @@ export class Connection implements Outlet, Peer {
     const taken = framing.take(this.#input, (part) => {
       if (!this.#answered) body?.push(part);
     });
-    this.#input = this.#input.subarray(taken);
+    this.#input = behind(this.#input, taken);
     if (!framing.over) return false;
     this.#framing = undefined;
     body?.finish();
@@ -327,4 +327,9 @@ export class Connection implements Outlet, Peer {
     this.#since = this.#deps.clock.now();
     this.#socket.shutdown();
   }
+}
+
+/** What is left behind what was taken. An empty view would keep all of it in memory for as long as the connection. */
+function behind(bytes: Buffer, taken: number): Buffer {
+  return taken < bytes.length ? bytes.subarray(taken) : NOTHING;
 }
