@@ -1,15 +1,16 @@
 import { offeredLists } from "../protocol/capabilities.ts";
 import type { ServerConfig, ToolFilter } from "../config/config.ts";
+import { missingMethod, missingTask, missingTool } from "../policy/missing.ts";
 import { both } from "../policy/rights.ts";
 import type { Principal } from "../policy/principal.ts";
 import type { ServerRights } from "../policy/rights.ts";
 import { allowsTool, filterToolList, filterTools } from "../policy/tool-filter.ts";
-import { removeKeys } from "../protocol/eras/object-text.ts";
 import { find, splice } from "../protocol/json.ts";
 import { ErrorCode, errorText, resultText } from "../protocol/errors.ts";
 import { levelName, levelRank } from "../protocol/log-levels.ts";
 import type { Message } from "../protocol/message.ts";
 import type { ListKind } from "../upstream/catalogue.ts";
+import { answerEmpty, refuse } from "./answers.ts";
 import type { Caller, Client, EventStream, Reply } from "./ends.ts";
 import type { Description } from "./line.ts";
 import type { Endpoint } from "./served.ts";
@@ -17,7 +18,7 @@ import type { Dialogue } from "./dialogue.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { ModernEndpoint } from "./modern-endpoint.ts";
-import { answerNarrowed } from "./narrowed.ts";
+import { answerNarrowed, introductionFor } from "./narrowed.ts";
 import { Oversight } from "./oversight.ts";
 import type { OversightDeps, WatchedCall } from "./oversight.ts";
 import type { Parking } from "./parking.ts";
@@ -144,10 +145,7 @@ export class ServerEndpoint implements Endpoint {
       end: version?.end ?? 0,
       text: JSON.stringify(session.client.protocolVersion),
     };
-    const said = splice(text, [edit]);
-    // How a server is to be used concerns those who may use some of it.
-    const told = this.#rights(caller)?.any === false ? removeKeys(said, (key) => key === "instructions") : said;
-    return resultText(message.id ?? "null", told);
+    return resultText(message.id ?? "null", introductionFor(this.#rights(caller), splice(text, [edit])));
   }
 
   /** @param spelled what the client calls the tool, where that is not its name */
@@ -286,11 +284,10 @@ export class ServerEndpoint implements Endpoint {
     watched: WatchedCall | undefined,
     spelled: string | undefined,
   ): Exchange | undefined {
-    const refuse = (): undefined => {
+    const deny = (): undefined => {
       this.switchboard.meter.denied++;
       watched?.ended("denied");
-      const tool = spelled ?? message.stringParam("name") ?? "";
-      reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Unknown tool: ${tool}`));
+      return refuse(message, reply, missingTool(spelled ?? message.stringParam("name") ?? ""));
     };
     const offered = this.#allows(message, caller, session);
     const relay = (): Exchange =>
@@ -298,8 +295,8 @@ export class ServerEndpoint implements Endpoint {
         ? this.#relay(message, caller, session, reply)
         : this.#relay(message, caller, session, reply, { ended: (good) => watched.ended(good ? "ok" : "failed") });
     if (offered === true) return relay();
-    if (offered === false) return refuse();
-    void offered.then((found) => (found ? void relay() : refuse()));
+    if (offered === false) return deny();
+    void offered.then((found) => (found ? void relay() : deny()));
     return undefined;
   }
 
@@ -322,8 +319,7 @@ export class ServerEndpoint implements Endpoint {
     if ((line.exclusive !== undefined && may === undefined) || line.tasks.belongs(task, caller, session, may)) {
       return this.#relay(message, caller, session, reply);
     }
-    reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Task not found: ${task}`));
-    return undefined;
+    return refuse(message, reply, missingTask(task));
   }
 
   #listTasks(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange {
@@ -368,10 +364,10 @@ export class ServerEndpoint implements Endpoint {
   #unsubscribe(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
     const uri = message.stringParam("uri");
     if (session === undefined || uri === undefined) return this.#relay(message, caller, session, reply);
-    const wanted = this.switchboard.lineOf(session, caller).subscriptions.remove(uri, session);
-    if (!wanted && this.switchboard.lineOf(session, caller).uncovers()) return answerEmpty(message, reply);
-    if (!wanted) return this.#relay(message, caller, session, reply);
-    return answerEmpty(message, reply);
+    const line = this.switchboard.lineOf(session, caller);
+    // Others on the connection want it still, or it goes out of the one subscription to a stateless server.
+    const done = line.subscriptions.remove(uri, session) || line.uncovers();
+    return done ? answerEmpty(message, reply) : this.#relay(message, caller, session, reply);
   }
 
   /** A stateless server has no sessions: what they hold is held here. */
@@ -401,11 +397,7 @@ export class ServerEndpoint implements Endpoint {
   }
 }
 
-function answerEmpty(message: Message, reply: Reply): undefined {
-  reply.finish(resultText(message.id ?? "null", "{}"));
-}
-
 /** The tasks of 2025-11-25 are not those of the stateless era. */
 function answerUnknown(message: Message, reply: Reply): undefined {
-  reply.finish(errorText(message.id ?? "null", ErrorCode.methodNotFound, `Method not found: ${message.method}`));
+  return refuse(message, reply, missingMethod(message.method));
 }

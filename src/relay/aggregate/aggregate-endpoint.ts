@@ -1,13 +1,15 @@
 import type { Principal } from "../../policy/principal.ts";
+import { missingTask } from "../../policy/missing.ts";
 import type { Missing } from "../../policy/missing.ts";
 import { getKey } from "../../protocol/eras/object-text.ts";
-import { ErrorCode, errorText, resultText } from "../../protocol/errors.ts";
+import { ErrorCode, resultText } from "../../protocol/errors.ts";
 import { levelName, levelRank } from "../../protocol/log-levels.ts";
 import { Message, stringAt } from "../../protocol/message.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { LISTS, LIST_KINDS } from "../../upstream/catalogue.ts";
 import type { ListKind } from "../../upstream/catalogue.ts";
+import { INVALID_CURSOR, answerEmpty, refuse } from "../answers.ts";
 import type { Caller, EventStream, Reply } from "../ends.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Description } from "../line.ts";
@@ -334,8 +336,7 @@ export class AggregateEndpoint implements Endpoint {
 
   async #list(kind: ListKind, message: Message, asking: Asking, reply: Reply): Promise<void> {
     if (message.param("cursor") !== undefined) {
-      // All pages are given at once, so no cursor ever left this place.
-      return refuse(message, reply, { code: ErrorCode.invalidParams, text: "Invalid cursor" });
+      return refuse(message, reply, INVALID_CURSOR);
     }
     const elements = await this.#lists.read(kind, asking);
     reply.finish(resultText(message.id ?? "null", `{"${kind}":[${elements.join(",")}]}`));
@@ -422,9 +423,8 @@ export class AggregateEndpoint implements Endpoint {
     });
     if (maker !== undefined) return this.#send({ member: maker, message }, asking, reply);
     if (!this.#counts(message, caller, reply)) return undefined;
-    const missing = errorText(message.id ?? "null", ErrorCode.invalidParams, `Task not found: ${task}`);
     void this.#firstThatKnows(members, message, { ...asking, caller: partOf(caller) }).then((text) =>
-      reply.finish(text ?? missing),
+      text === undefined ? refuse(message, reply, missingTask(task)) : reply.finish(text),
     );
     return undefined;
   }
@@ -464,12 +464,4 @@ export class AggregateEndpoint implements Endpoint {
     const [only, another] = this.#roster.of(principal);
     return another === undefined ? only : undefined;
   }
-}
-
-function answerEmpty(message: Message, reply: Reply): undefined {
-  reply.finish(resultText(message.id ?? "null", "{}"));
-}
-
-function refuse(message: Message, reply: Reply, { code, text }: Missing): undefined {
-  reply.finish(errorText(message.id ?? "null", code, text));
 }

@@ -1,4 +1,5 @@
 import type { Principal } from "../../policy/principal.ts";
+import { missingMethod } from "../../policy/missing.ts";
 import type { Missing } from "../../policy/missing.ts";
 import { codeOf, statusOf } from "../../protocol/eras/errors.ts";
 import { readListenFilter } from "../../protocol/eras/listen.ts";
@@ -6,12 +7,13 @@ import { GONE, MODERN_VERSIONS, Meta } from "../../protocol/eras/names.ts";
 import { getKey } from "../../protocol/eras/object-text.ts";
 import { NOT_KEPT, withoutTasks } from "../../protocol/eras/results.ts";
 import type { Caching } from "../../protocol/eras/results.ts";
-import { ErrorCode, errorText, resultText } from "../../protocol/errors.ts";
+import { ErrorCode, resultText } from "../../protocol/errors.ts";
 import { levelRank } from "../../protocol/log-levels.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Message } from "../../protocol/message.ts";
 import { LISTS, LIST_KINDS } from "../../upstream/catalogue.ts";
 import type { ListKind } from "../../upstream/catalogue.ts";
+import { INVALID_CURSOR, refuse, unknownLevel } from "../answers.ts";
 import type { Caller, Reply } from "../ends.ts";
 import type { ModernRequest } from "../modern-endpoint.ts";
 import type { ModernSide } from "../served.ts";
@@ -47,11 +49,10 @@ export class ModernAggregate implements ModernSide {
   }
 
   request(asked: ModernRequest): void {
-    const { message, envelope, caller } = asked;
+    const { message, envelope, caller, reply } = asked;
     const method = message.method ?? "";
     if (envelope.logLevel !== undefined && levelRank(envelope.logLevel) === -1) {
-      const text = `unknown log level: ${envelope.logLevel.slice(0, 50)}`;
-      return refuse(asked, { code: ErrorCode.invalidParams, text }, 400);
+      return refuse(message, reply, unknownLevel(envelope.logLevel), 400);
     }
     const meta = message.param("_meta");
     const modern = { envelope, meta: meta === undefined ? "{}" : message.slice(meta) };
@@ -107,7 +108,7 @@ export class ModernAggregate implements ModernSide {
 
   async #list(kind: ListKind, asked: ModernRequest, asking: Asking): Promise<void> {
     if (asked.message.param("cursor") !== undefined) {
-      return refuse(asked, { code: ErrorCode.invalidParams, text: "Invalid cursor" });
+      return refuse(asked.message, asked.reply, INVALID_CURSOR);
     }
     const elements = await this.#deps.lists.read(kind, asking);
     const result = `{"${kind}":[${elements.join(",")}],${this.#tail(NOT_KEPT)}}`;
@@ -132,7 +133,7 @@ export class ModernAggregate implements ModernSide {
   #listen(asked: ModernRequest, asking: Asking): void {
     const { message, caller, reply } = asked;
     const filter = readListenFilter(message);
-    if (typeof filter === "string") return refuse(asked, { code: ErrorCode.invalidParams, text: filter });
+    if (typeof filter === "string") return refuse(message, reply, { code: ErrorCode.invalidParams, text: filter });
     const { clock, roster, lists } = this.#deps;
     const listening = new JointListening(message, filter, caller, reply, {
       clock,
@@ -177,11 +178,13 @@ export class ModernAggregate implements ModernSide {
     const members = this.#deps.roster().of(asked.caller.principal);
     const [only, another] = members;
     if (only !== undefined && another === undefined) return send(asked, { member: only, message: asked.message });
-    const unknown = { code: ErrorCode.methodNotFound, text: `Method not found: ${method}` };
+    const unknown = missingMethod(method);
     if (GONE.has(method) || !method.startsWith("tasks/")) return this.#refuse(asked, unknown, 404);
     if (!this.#counts(asked)) return;
     void this.#firstThatKnows(members, asked).then((text) =>
-      text === undefined ? refuse(asked, unknown, 404) : asked.reply.finish(text, statusIn(text, method)),
+      text === undefined
+        ? refuse(asked.message, asked.reply, unknown, 404)
+        : asked.reply.finish(text, statusIn(text, method)),
     );
   }
 
@@ -189,8 +192,8 @@ export class ModernAggregate implements ModernSide {
     return this.#deps.counts(message, caller, reply);
   }
 
-  #refuse(asked: ModernRequest, missing: Missing, status = 200): void {
-    if (this.#counts(asked)) refuse(asked, missing, status);
+  #refuse(asked: ModernRequest, missing: Missing, status?: number): void {
+    if (this.#counts(asked)) refuse(asked.message, asked.reply, missing, status);
   }
 
   async #firstThatKnows(members: readonly Member[], asked: ModernRequest): Promise<string | undefined> {
@@ -216,8 +219,4 @@ function send(asked: ModernRequest, { member, message }: Route): void {
 function statusIn(text: string, method: string): number {
   const error = getKey(text, "error");
   return error === undefined ? 200 : statusOf(codeOf(error), method, {});
-}
-
-function refuse({ message, reply }: ModernRequest, { code, text }: Missing, status = 200): void {
-  reply.finish(errorText(message.id ?? "null", code, text), status);
 }
