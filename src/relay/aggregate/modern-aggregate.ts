@@ -11,7 +11,6 @@ import { ErrorCode, resultText } from "../../protocol/errors.ts";
 import { levelRank } from "../../protocol/log-levels.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Message } from "../../protocol/message.ts";
-import { LISTS, LIST_KINDS } from "../../upstream/catalogue.ts";
 import type { ListKind } from "../../upstream/catalogue.ts";
 import { INVALID_CURSOR, refuse, unknownLevel } from "../answers.ts";
 import type { Caller, Reply } from "../ends.ts";
@@ -19,6 +18,7 @@ import type { ModernRequest } from "../modern-endpoint.ts";
 import type { ModernSide } from "../served.ts";
 import type { Introductions } from "./introductions.ts";
 import { JointListening } from "./joint-listening.ts";
+import { LIST_KIND } from "./lists.ts";
 import type { Lists } from "./lists.ts";
 import { Answer, partOf } from "./member.ts";
 import type { Asking, Member } from "./member.ts";
@@ -26,8 +26,6 @@ import { missingOf } from "./missing-of.ts";
 import { Renamed } from "./renamed.ts";
 import type { Roster } from "./roster.ts";
 import type { Route, Routes } from "./routes.ts";
-
-const METHODS: ReadonlyMap<string, ListKind> = new Map(LIST_KINDS.map((kind) => [LISTS[kind].method, kind]));
 
 export interface ModernAggregateDeps {
   readonly roster: () => Roster;
@@ -57,7 +55,7 @@ export class ModernAggregate implements ModernSide {
     const meta = message.param("_meta");
     const modern = { envelope, meta: meta === undefined ? "{}" : message.slice(meta) };
     const asking: Asking = { caller, session: undefined, modern };
-    const kind = METHODS.get(method);
+    const kind = LIST_KIND.get(method);
     if (kind !== undefined) return this.#counts(asked) ? void this.#list(kind, asked, asking) : undefined;
     switch (method) {
       case "server/discover":
@@ -81,8 +79,7 @@ export class ModernAggregate implements ModernSide {
 
   /** In words of its own a client can only speak to a server where there is no other. */
   notification(message: Message, caller: Caller): void {
-    const [only, another] = this.#deps.roster().of(caller.principal);
-    if (another === undefined) only?.endpoint.modern.notification(message, caller);
+    this.#deps.roster().only(caller.principal)?.endpoint.modern.notification(message, caller);
   }
 
   /** The lists of a server are not as they were, or it is back. */
@@ -175,13 +172,13 @@ export class ModernAggregate implements ModernSide {
 
   /** Only one server can be meant where there is one; tasks are looked for at all that could have made them. */
   #other(asked: ModernRequest, method: string): void {
-    const members = this.#deps.roster().of(asked.caller.principal);
-    const [only, another] = members;
-    if (only !== undefined && another === undefined) return send(asked, { member: only, message: asked.message });
+    const roster = this.#deps.roster();
+    const only = roster.only(asked.caller.principal);
+    if (only !== undefined) return send(asked, { member: only, message: asked.message });
     const unknown = missingMethod(method);
     if (GONE.has(method) || !method.startsWith("tasks/")) return this.#refuse(asked, unknown, 404);
     if (!this.#counts(asked)) return;
-    void this.#firstThatKnows(members, asked).then((text) =>
+    void this.#firstThatKnows(roster.of(asked.caller.principal), asked).then((text) =>
       text === undefined
         ? refuse(asked.message, asked.reply, unknown, 404)
         : asked.reply.finish(text, statusIn(text, method)),
