@@ -56,7 +56,7 @@ export function addStartForms(app: Hono<LoginEnv>, deps: StartFormsDeps, login: 
         "This form is too old",
         "It was opened in another browser, or long ago. Open the start page and try again.",
       );
-    const peer = c.env.peers.requestIP(c.req.raw)?.address ?? null;
+    const peer = c.env.peer.address;
     const address = deps.addresses.of(peer, c.req.raw.headers);
     const { byProvider } = login;
     if (byProvider !== undefined && (form.get("action") === "provider" || !login.takesPasswords))
