@@ -59,13 +59,13 @@ export class Connection implements Outlet, Peer {
   /** The head before this one: clients repeat theirs, and what was read once need not be read again. */
   #lastText = "";
   #lastHead: RequestHead | undefined;
-  #head: RequestHead | undefined;
   #request: Incoming | undefined;
   /** While the body of the request is coming. */
   #framing: Framing | undefined;
   #awaitsContinue = false;
-  /** While the answer is being said. */
+  /** While the answer is being said, and how. */
   #stream: StreamedBody | undefined;
+  #inChunks = false;
   /** All of the answer is said. */
   #answered = false;
   /** No request is taken after this one. */
@@ -94,7 +94,7 @@ export class Connection implements Outlet, Peer {
     if (this.#input.length > 0) this.#input = Buffer.concat([this.#input, bytes]);
     else {
       this.#input = bytes;
-      if (this.#request === undefined) this.#since = this.#deps.clock.now();
+      if (this.#free) this.#since = this.#deps.clock.now();
     }
     this.#advance();
   }
@@ -125,7 +125,7 @@ export class Connection implements Outlet, Peer {
       if (waited >= LINGER_MS) this.#socket.terminate();
     } else if (this.#output.waiting) {
       if (waited >= IDLE_MS) this.#socket.terminate();
-    } else if (this.#request !== undefined) {
+    } else if (!this.#free) {
       if (this.#answered && waited >= HEAD_MS) this.#end();
     } else if (this.#input.length === 0) {
       if (waited >= IDLE_MS) this.#end();
@@ -135,19 +135,19 @@ export class Connection implements Outlet, Peer {
   /** Takes no request after the one that is being answered. */
   finish(): void {
     this.#last = true;
-    if (this.#request === undefined) this.#end();
+    if (this.#free) this.#end();
   }
 
   write(text: string): boolean {
-    return this.#say(this.#head?.version === "1.0" ? text : chunk(text));
+    return this.#say(this.#inChunks ? chunk(text) : text);
   }
 
   end(text: string): void {
     if (this.#stream === undefined) return;
     this.#stream = undefined;
     this.#answered = true;
-    if (this.#head?.version === "1.0") this.#say(text);
-    else this.#say((text === "" ? "" : chunk(text)) + LAST_CHUNK);
+    if (this.#inChunks) this.#say((text === "" ? "" : chunk(text)) + LAST_CHUNK);
+    else this.#say(text);
     this.#settle();
   }
 
@@ -159,6 +159,11 @@ export class Connection implements Outlet, Peer {
     const all = this.#output.write(what);
     if (!all) this.#since = this.#deps.clock.now();
     return all;
+  }
+
+  /** No request is being answered. */
+  get #free(): boolean {
+    return this.#request === undefined && this.#stream === undefined && !this.#answered;
   }
 
   /** Goes on with what has come, as far as that is possible now. */
@@ -183,7 +188,7 @@ export class Connection implements Outlet, Peer {
   /** Takes one thing of what has come. @returns whether to look again */
   #step(): boolean {
     if (this.#framing !== undefined) return this.#takeBody(this.#framing);
-    return this.#request === undefined && !this.#last && this.#takeHead();
+    return this.#free && !this.#last && this.#takeHead();
   }
 
   #takeHead(): boolean {
@@ -197,22 +202,21 @@ export class Connection implements Outlet, Peer {
       text === this.#lastText && this.#lastHead !== undefined ? this.#lastHead : readHead(text, this.#deps.scheme);
     this.#lastText = text;
     this.#lastHead = head;
-    this.#begin(head, this.#input.subarray(end + END_OF_HEAD.length));
+    this.#begin(head, behind(this.#input, end + END_OF_HEAD.length));
     return true;
   }
 
   #begin(head: RequestHead, rest: Buffer): void {
     let whole: Buffer | undefined;
     if (head.body !== "chunked" && rest.length >= head.body) {
-      whole = rest.subarray(0, head.body);
-      this.#input = rest.subarray(head.body);
+      whole = head.body === 0 ? NOTHING : rest.subarray(0, head.body);
+      this.#input = behind(rest, head.body);
     } else {
       this.#framing = head.body === "chunked" ? new ChunkedBody() : new MeasuredBody(head.body);
       this.#input = rest;
       this.#awaitsContinue = head.expectsContinue && rest.length === 0;
     }
     const request = new Incoming(head, this, new IncomingBody(whole, () => this.#wanted()));
-    this.#head = head;
     this.#request = request;
     if (!head.keepsAlive) this.#last = true;
     let answer: Answer | Promise<Answer>;
@@ -234,7 +238,7 @@ export class Connection implements Outlet, Peer {
     const taken = framing.take(this.#input, (part) => {
       if (!this.#answered) body?.push(part);
     });
-    this.#input = this.#input.subarray(taken);
+    this.#input = behind(this.#input, taken);
     if (!framing.over) return false;
     this.#framing = undefined;
     body?.finish();
@@ -256,20 +260,22 @@ export class Connection implements Outlet, Peer {
     const { body } = answer;
     const streamed = typeof body !== "string" && !(body instanceof Uint8Array);
     if (this.#request !== request) return streamed ? body.left() : undefined;
-    const { method, version } = this.#head as RequestHead;
-    const chunked = streamed && version === "1.1";
-    if (answer.closes || (streamed && !chunked) || !this.#canSkipBody(request)) this.#last = true;
+    const { method, version } = request;
+    this.#inChunks = streamed && version === "1.1";
+    if (answer.closes || (streamed && !this.#inChunks) || !this.#canSkipBody(request)) this.#last = true;
     // What nobody has read is in nobody's way.
     request.body.discard();
     const date = this.#deps.date.at(this.#deps.clock.now());
     if (streamed) {
-      // Its request lives as long as the stream, and many may be open.
+      // Many streams may be open, and for long: what was asked is not kept.
       this.#lastText = "";
       this.#lastHead = undefined;
+      if (!request.isAwaited) this.#request = undefined;
       this.#stream = body;
-      const lines = answerHead(answer, { length: chunked ? "chunked" : "until the end", closes: this.#last }, date);
+      const length = this.#inChunks ? "chunked" : "until the end";
       const first = body.open(this);
-      this.#say(lines + (first === "" || !chunked ? first : chunk(first)));
+      const lines = answerHead(answer, { length, closes: this.#last }, date);
+      this.#say(lines + (first === "" || !this.#inChunks ? first : chunk(first)));
       return;
     }
     const length = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
@@ -296,7 +302,7 @@ export class Connection implements Outlet, Peer {
     if (this.#last) return this.#end();
     this.#since = this.#deps.clock.now();
     if (this.#framing === undefined) {
-      this.#request = this.#head = undefined;
+      this.#request = undefined;
       this.#answered = false;
     }
     this.#advance();
@@ -327,4 +333,9 @@ export class Connection implements Outlet, Peer {
     this.#since = this.#deps.clock.now();
     this.#socket.shutdown();
   }
+}
+
+/** What is left behind what was taken. An empty view would keep all of it in memory for as long as the connection. */
+function behind(bytes: Buffer, taken: number): Buffer {
+  return taken < bytes.length ? bytes.subarray(taken) : NOTHING;
 }
