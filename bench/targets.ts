@@ -87,11 +87,11 @@ async function startProxy(processes: Processes, options: TargetOptions): Promise
 }
 
 interface Start {
-  command(home: string): string[];
+  readonly command: (home: string) => string[];
   /** Resolves at its first answer, up to which its start counts. */
-  starts(child: Child): Promise<void>;
+  readonly starts: (child: Child) => Promise<void>;
   /** Resolves when load can be sent. */
-  ready?(child: Child): Promise<void>;
+  readonly ready?: (child: Child) => Promise<void>;
 }
 
 /** Starts a program in a home of its own: some keep their keys there, and a benchmark must not touch the user's. */
