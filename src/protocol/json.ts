@@ -1,3 +1,5 @@
+import { endOfString, endOfValue } from "./strict-json.ts";
+
 /**
  * Positions inside JSON text. The relay replaces ids, tokens and names where they stand and leaves every other
  * character as it came: a number beyond 2^53 or a lone surrogate does not survive `parse` and `stringify`.
@@ -10,9 +12,44 @@ export interface Span {
   readonly end: number;
 }
 
-export interface Member extends Span {
-  readonly key: string;
+/** One member of an object; its place is that of the value. Names are compared where they stand: cutting them out costs. */
+export class Member implements Span {
+  readonly source: string;
   readonly keyStart: number;
+  readonly keyEnd: number;
+  readonly start: number;
+  readonly end: number;
+
+  constructor(source: string, keyStart: number, keyEnd: number, start: number, end: number) {
+    this.source = source;
+    this.keyStart = keyStart;
+    this.keyEnd = keyEnd;
+    this.start = start;
+    this.end = end;
+  }
+
+  get key(): string {
+    const raw = this.source.slice(this.keyStart + 1, this.keyEnd - 1);
+    return raw.includes("\\") ? (JSON.parse(this.source.slice(this.keyStart, this.keyEnd)) as string) : raw;
+  }
+
+  /** @param key without a backslash in it */
+  is(key: string): boolean {
+    const raw = this.keyEnd - this.keyStart - 2;
+    // An escape is longer than what it stands for.
+    return raw === key.length ? isAt(this.source, this.keyStart + 1, key) : raw > key.length && this.#isEscaped(key);
+  }
+
+  #isEscaped(key: string): boolean {
+    return this.source.slice(this.keyStart, this.keyEnd).includes("\\") && this.key === key;
+  }
+}
+
+/** Whether `part` stands at `at`. */
+export function isAt(text: string, at: number, part: string): boolean {
+  if (at + part.length > text.length) return false;
+  for (let i = 0; i < part.length; i++) if (text.charCodeAt(at + i) !== part.charCodeAt(i)) return false;
+  return true;
 }
 
 /** A replacement of one span; see `splice`. */
@@ -48,11 +85,12 @@ export function isJSON(text: string): boolean {
 
 /** Index of the first character at or after `at` that is not white space. */
 export function skipSpace(text: string, at: number): number {
-  for (;;) {
-    const code = text.charCodeAt(at);
-    if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return at;
-    at++;
+  // Reading behind the end makes every reading slow.
+  for (let i = at; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return i;
   }
+  return Math.max(at, text.length);
 }
 
 /** Index behind the string that opens at `at`, or -1 when it does not end. */
@@ -96,33 +134,37 @@ export function skipValue(text: string, at: number): number {
   return -1;
 }
 
-function keyText(text: string, start: number, end: number): string {
-  const raw = text.slice(start + 1, end - 1);
-  return raw.includes("\\") ? (JSON.parse(text.slice(start, end)) as string) : raw;
-}
-
-/** The members of the object that opens at `at`, duplicates included; undefined when there is no whole object. */
-export function members(text: string, at: number): Member[] | undefined {
+/**
+ * The members of the object that opens at `at`, duplicates included; undefined when there is no whole object.
+ * @param strictly whether all of it must be JSON; objects that are nested very deep are refused then
+ */
+export function members(text: string, at: number, strictly = false): Member[] | undefined {
   if (text.charCodeAt(at) !== OPEN_BRACE) return undefined;
   const found: Member[] = [];
   let i = skipSpace(text, at + 1);
   if (text.charCodeAt(i) === CLOSE_BRACE) return found;
   for (;;) {
     if (text.charCodeAt(i) !== QUOTE) return undefined;
-    const keyEnd = skipString(text, i);
+    const keyEnd = strictly ? endOfString(text, i) : skipString(text, i);
     if (keyEnd === -1) return undefined;
     const colon = skipSpace(text, keyEnd);
     if (text.charCodeAt(colon) !== COLON) return undefined;
     const start = skipSpace(text, colon + 1);
-    const end = skipValue(text, start);
+    const end = strictly ? endOfValue(text, start) : skipValue(text, start);
     if (end === -1) return undefined;
-    found.push({ key: keyText(text, i, keyEnd), keyStart: i, start, end });
+    found.push(new Member(text, i, keyEnd, start, end));
     i = skipSpace(text, end);
     const code = text.charCodeAt(i);
     if (code === CLOSE_BRACE) return found;
     if (code !== COMMA) return undefined;
     i = skipSpace(text, i + 1);
   }
+}
+
+/** The member of that name; of duplicates the last, as in `JSON.parse`. */
+export function lastOf(found: readonly Member[], key: string): Member | undefined {
+  for (let i = found.length - 1; i >= 0; i--) if (found[i]?.is(key) === true) return found[i];
+  return undefined;
 }
 
 /** Index behind the object that opens at `at` and whose members are `found`. */
@@ -158,7 +200,7 @@ export function splitArray(text: string): string[] {
 export function find(text: string, at: number, ...path: readonly string[]): Span | undefined {
   let span: Span | undefined = { start: at, end: at };
   for (const key of path) {
-    span = members(text, span.start)?.findLast((member) => member.key === key);
+    span = lastOf(members(text, span.start) ?? [], key);
     if (span === undefined) return undefined;
   }
   return span;

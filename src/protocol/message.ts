@@ -1,11 +1,15 @@
 import { recordOf } from "./parsed.ts";
-import { endOfObject, foldCase, isJSON, members, oneLine, skipSpace, skipValue, splice } from "./json.ts";
+import { endOfObject, foldCase, isAt, isJSON, lastOf, members, oneLine, skipSpace, skipValue, splice } from "./json.ts";
 import type { Edit, Member, Span } from "./json.ts";
 
 export type MessageKind = "request" | "notification" | "response";
 
 /** Texts of upstreams that are longer are judged by their structure alone: results may have megabytes. */
 const FULL_CHECK_LIMIT = 65_536;
+
+/** Up to there our own reading of JSON is faster than the parser's, which makes values; it is not with long strings. */
+const STRICT_LIMIT = 4_096;
+const FREQUENT = ["tools/call", "notifications/progress"];
 
 const NAMES = ["jsonrpc", "id", "method", "params", "result", "error"];
 
@@ -53,14 +57,9 @@ export class Message {
    */
   static read(input: string, from: "client" | "upstream"): Message | string {
     const text = oneLine(input);
-    if ((from === "client" || text.length <= FULL_CHECK_LIMIT) && !isJSON(text)) throw new SyntaxError("not JSON");
     const start = skipSpace(text, 0);
-    const top = members(text, start);
-    if (top === undefined) {
-      if (text.charCodeAt(start) !== 123 && skipValue(text, start) !== -1) return "a message is a JSON object";
-      throw new SyntaxError("not JSON");
-    }
-    if (skipSpace(text, endOfObject(text, start, top)) !== text.length) throw new SyntaxError("not JSON");
+    const top = checkedMembers(text, start, from);
+    if (typeof top === "string") return top;
     let jsonrpc: Span | undefined;
     let id: Span | undefined;
     let method: Span | undefined;
@@ -70,43 +69,35 @@ export class Message {
     for (const member of top) {
       let twice: Span | undefined;
       // A second spelling of a name is how one parser is made to see another message than the next one does.
-      switch (member.key) {
-        case "jsonrpc":
-          twice = jsonrpc;
-          jsonrpc = member;
-          break;
-        case "id":
-          twice = id;
-          id = member;
-          break;
-        case "method":
-          twice = method;
-          method = member;
-          break;
-        case "params":
-          twice = params;
-          params = member;
-          break;
-        case "result":
-          twice = result;
-          result = member;
-          break;
-        case "error":
-          twice = error;
-          error = member;
-          break;
-        default:
-          if (NAMES.includes(foldCase(member.key))) return `"${member.key}" is not written like that`;
-      }
+      if (member.is("jsonrpc")) {
+        twice = jsonrpc;
+        jsonrpc = member;
+      } else if (member.is("id")) {
+        twice = id;
+        id = member;
+      } else if (member.is("method")) {
+        twice = method;
+        method = member;
+      } else if (member.is("params")) {
+        twice = params;
+        params = member;
+      } else if (member.is("result")) {
+        twice = result;
+        result = member;
+      } else if (member.is("error")) {
+        twice = error;
+        error = member;
+      } else if (NAMES.includes(foldCase(member.key))) return `"${member.key}" is not written like that`;
       if (twice !== undefined) return `"${member.key}" stands there twice`;
     }
-    if (jsonrpc === undefined || text.slice(jsonrpc.start, jsonrpc.end) !== '"2.0"') return '"jsonrpc" must be "2.0"';
+    if (jsonrpc === undefined || jsonrpc.end - jsonrpc.start !== 5 || !isAt(text, jsonrpc.start, '"2.0"'))
+      return '"jsonrpc" must be "2.0"';
     if (id !== undefined && !isId(text, id, method === undefined)) return '"id" must be a string or a number';
     if (method !== undefined) {
       if (text.charCodeAt(method.start) !== 34) return '"method" must be a string';
       if (result !== undefined || error !== undefined) return "a message is a request or a response, not both";
       if (params !== undefined && !isContainer(text, params)) return '"params" must be an object';
-      const name = stringAt(text, method) ?? "";
+      const name = methodAt(text, method);
       return new Message(text, id === undefined ? "notification" : "request", name, id, params, undefined, undefined);
     }
     if (result === undefined && error === undefined) return 'neither "method" nor "result" nor "error"';
@@ -123,7 +114,7 @@ export class Message {
 
   /** Place of a member of `params`; of duplicates the last. */
   param(key: string): Member | undefined {
-    return this.paramMembers.findLast((member) => member.key === key);
+    return lastOf(this.paramMembers, key);
   }
 
   /** A string member of `params`. */
@@ -143,7 +134,7 @@ export class Message {
 
   /** Place of a member of `params._meta`; of duplicates the last. */
   meta(key: string): Member | undefined {
-    return this.metaMembers.findLast((member) => member.key === key);
+    return lastOf(this.metaMembers, key);
   }
 
   slice(span: Span): string {
@@ -176,6 +167,30 @@ export class Message {
   parsedParams(): Readonly<Record<string, unknown>> {
     return recordOf(this.params === undefined ? {} : JSON.parse(this.slice(this.params)));
   }
+}
+
+/**
+ * The members of the object that is the message.
+ * @returns a sentence when the text is JSON but no object
+ * @throws SyntaxError when it is not JSON
+ */
+function checkedMembers(text: string, start: number, from: "client" | "upstream"): readonly Member[] | string {
+  const strict = text.length <= STRICT_LIMIT ? members(text, start, true) : undefined;
+  if (strict !== undefined && skipSpace(text, endOfObject(text, start, strict)) === text.length) return strict;
+  if ((from === "client" || text.length <= FULL_CHECK_LIMIT) && !isJSON(text)) throw new SyntaxError("not JSON");
+  const top = members(text, start);
+  if (top === undefined) {
+    if (text.charCodeAt(start) !== 123 && skipValue(text, start) !== -1) return "a message is a JSON object";
+    throw new SyntaxError("not JSON");
+  }
+  if (skipSpace(text, endOfObject(text, start, top)) !== text.length) throw new SyntaxError("not JSON");
+  return top;
+}
+
+/** The name of a method. Of those that most messages have no new text is made. */
+function methodAt(text: string, { start, end }: Span): string {
+  for (const known of FREQUENT) if (end - start === known.length + 2 && isAt(text, start + 1, known)) return known;
+  return stringAt(text, { start, end }) ?? "";
 }
 
 /** The string at a place, undefined when another kind of value stands there. */
