@@ -1,4 +1,6 @@
-import { endOfString, endOfValue } from "./strict-json.ts";
+import { endOfString, endOfValue, skipSpace } from "./strict-json.ts";
+
+export { skipSpace };
 
 /**
  * Positions inside JSON text. The relay replaces ids, tokens and names where they stand and leaves every other
@@ -12,13 +14,15 @@ export interface Span {
   readonly end: number;
 }
 
-/** One member of an object; its place is that of the value. Names are compared where they stand: cutting them out costs. */
+/** One member of an object; its place is that of the value. */
 export class Member implements Span {
   readonly source: string;
   readonly keyStart: number;
   readonly keyEnd: number;
   readonly start: number;
   readonly end: number;
+  /** The key as it is read, where it is not as it stands there. */
+  readonly #spelled: string | undefined;
 
   constructor(source: string, keyStart: number, keyEnd: number, start: number, end: number) {
     this.source = source;
@@ -26,23 +30,25 @@ export class Member implements Span {
     this.keyEnd = keyEnd;
     this.start = start;
     this.end = end;
+    this.#spelled = hasBackslash(source, keyStart, keyEnd)
+      ? (JSON.parse(source.slice(keyStart, keyEnd)) as string)
+      : undefined;
   }
 
   get key(): string {
-    const raw = this.source.slice(this.keyStart + 1, this.keyEnd - 1);
-    return raw.includes("\\") ? (JSON.parse(this.source.slice(this.keyStart, this.keyEnd)) as string) : raw;
+    return this.#spelled ?? this.source.slice(this.keyStart + 1, this.keyEnd - 1);
   }
 
-  /** @param key without a backslash in it */
+  /** Whether that is its key. It is compared where it stands: most members are none of those looked for. */
   is(key: string): boolean {
-    const raw = this.keyEnd - this.keyStart - 2;
-    // An escape is longer than what it stands for.
-    return raw === key.length ? isAt(this.source, this.keyStart + 1, key) : raw > key.length && this.#isEscaped(key);
+    if (this.#spelled !== undefined) return this.#spelled === key;
+    return this.keyEnd - this.keyStart === key.length + 2 && isAt(this.source, this.keyStart + 1, key);
   }
+}
 
-  #isEscaped(key: string): boolean {
-    return this.source.slice(this.keyStart, this.keyEnd).includes("\\") && this.key === key;
-  }
+function hasBackslash(text: string, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (text.charCodeAt(i) === BACKSLASH) return true;
+  return false;
 }
 
 /** Whether `part` stands at `at`. */
@@ -81,16 +87,6 @@ export function isJSON(text: string): boolean {
   } catch {
     return false;
   }
-}
-
-/** Index of the first character at or after `at` that is not white space. */
-export function skipSpace(text: string, at: number): number {
-  // Reading behind the end makes every reading slow.
-  for (let i = at; i < text.length; i++) {
-    const code = text.charCodeAt(i);
-    if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return i;
-  }
-  return Math.max(at, text.length);
 }
 
 /** Index behind the string that opens at `at`, or -1 when it does not end. */

@@ -176,15 +176,20 @@ export class Message {
  */
 function checkedMembers(text: string, start: number, from: "client" | "upstream"): readonly Member[] | string {
   const strict = text.length <= STRICT_LIMIT ? members(text, start, true) : undefined;
-  if (strict !== undefined && skipSpace(text, endOfObject(text, start, strict)) === text.length) return strict;
+  if (strict !== undefined && endsAt(text, endOfObject(text, start, strict))) return strict;
   if ((from === "client" || text.length <= FULL_CHECK_LIMIT) && !isJSON(text)) throw new SyntaxError("not JSON");
   const top = members(text, start);
   if (top === undefined) {
     if (text.charCodeAt(start) !== 123 && skipValue(text, start) !== -1) return "a message is a JSON object";
     throw new SyntaxError("not JSON");
   }
-  if (skipSpace(text, endOfObject(text, start, top)) !== text.length) throw new SyntaxError("not JSON");
+  if (!endsAt(text, endOfObject(text, start, top))) throw new SyntaxError("not JSON");
   return top;
+}
+
+/** Whether nothing but white space follows. Mostly nothing at all does, and reading behind the end is slow. */
+function endsAt(text: string, at: number): boolean {
+  return at === text.length || skipSpace(text, at) === text.length;
 }
 
 /** The name of a method. Of those that most messages have no new text is made. */
