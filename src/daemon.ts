@@ -11,6 +11,7 @@ import { makeDoor } from "./daemon/make-door.ts";
 import { moveOver } from "./daemon/move-over.ts";
 import { startUpkeep } from "./daemon/upkeep.ts";
 import { Stdio } from "./downstream/stdio.ts";
+import { Answer, AnswerHeaders } from "./http1/answer.ts";
 import type { Door } from "./http/door.ts";
 import { openListener } from "./http/listener.ts";
 import type { Listener } from "./http/listener.ts";
@@ -193,8 +194,8 @@ export class Daemon {
   #listen(config: Config): Promise<Listener> {
     return openListener(
       config,
-      (request, peers) => this.#door?.handle(request, peers) ?? new Response(null, { status: 503 }),
-      this.#base.log,
+      (request) => this.#door?.handle(request) ?? new Answer(503, new AnswerHeaders({ "Retry-After": "5" })),
+      this.#base,
     );
   }
 

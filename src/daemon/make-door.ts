@@ -8,6 +8,7 @@ import { HostRule, OriginRule } from "../http/origin.ts";
 import { createPages } from "../http/pages.ts";
 import { PathTable, pathOf } from "../http/paths.ts";
 import { plainReplyHeaders } from "../http/reply-headers.ts";
+import type { Incoming } from "../http1/incoming.ts";
 import { viewerOf } from "../http/viewer.ts";
 import type { AuthorizationServer } from "../oauth/authorization-server.ts";
 import type { PublicUrls } from "../oauth/public-urls.ts";
@@ -56,13 +57,13 @@ export function makeDoor(base: Base, { config, rooms, joint }: House, { urls, lo
       addresses: new ClientAddress(config),
       startedAt,
       meters,
-      viewer: (request, peers, visit) => viewerOf(request, peers, rooms, visit),
+      viewer: (request, peer, visit) => viewerOf(request, peer, rooms, visit),
     }),
   });
 }
 
 /** Where a client without a credential reads how to get one (RFC 9728). */
-function metadataUrl(request: Request, paths: PathTable, urls: PublicUrls): string | undefined {
+function metadataUrl(request: Incoming, paths: PathTable, urls: PublicUrls): string | undefined {
   const path = pathOf(request.url);
   const local = paths.local(path);
   if (local === undefined) return undefined;

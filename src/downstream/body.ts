@@ -1,3 +1,5 @@
+import { Answer } from "../http1/answer.ts";
+import type { Incoming } from "../http1/incoming.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import type { ReplyHeaders } from "./http-reply.ts";
 
@@ -13,16 +15,38 @@ export class BodyNotText extends Error {}
 /**
  * Reads a request's body as text. How long it may take is the caller's business.
  * @param maxBytes limit
- * @throws BodyTooLarge, or what the runtime throws when the client leaves in the middle
+ * @returns the text itself where all of it is here already
+ * @throws BodyTooLarge, BodyNotText, or BodyBroken when the client leaves in the middle
  */
-export function readBody(request: Request, maxBytes: number): Promise<string> {
-  const length = request.headers.get("content-length");
-  if (length === null) return readUndeclared(request, maxBytes);
-  return Number(length) > maxBytes ? Promise.reject(new BodyTooLarge()) : request.bytes().then(decode);
+function readBody(request: Incoming, maxBytes: number): string | Promise<string> {
+  if ((request.declaredLength ?? 0) > maxBytes) throw new BodyTooLarge();
+  const { whole } = request.body;
+  return whole === undefined || whole.length > maxBytes ? readParts(request, maxBytes) : decode(whole);
 }
 
-/** Replacing what is no UTF-8 would change what the client said without a word. */
-function decode(bytes: Uint8Array): string {
+/**
+ * Reads a request's body and hands it on, at once where all of it is here.
+ * @param received must not throw
+ * @param failed hears why the body could not be read
+ */
+export function takeBody(
+  request: Incoming,
+  maxBytes: number,
+  received: (body: string) => void,
+  failed: (error: unknown) => void,
+): void {
+  let body: string | Promise<string>;
+  try {
+    body = readBody(request, maxBytes);
+  } catch (error) {
+    return failed(error);
+  }
+  if (typeof body === "string") received(body);
+  else body.then(received, failed);
+}
+
+/** Replacing what is no UTF-8 would change what the client said without a word. @throws BodyNotText */
+export function decode(bytes: Uint8Array): string {
   try {
     return UTF8.decode(bytes);
   } catch {
@@ -30,36 +54,27 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
-/** A body without a declared length is counted while it comes. */
-async function readUndeclared(request: Request, maxBytes: number): Promise<string> {
-  if (request.body === null) return "";
-  const chunks: Uint8Array[] = [];
+/** What comes in parts is counted while it comes. */
+async function readParts({ body }: Incoming, maxBytes: number): Promise<string> {
+  const parts: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of request.body) {
-    bytes += chunk.byteLength;
+  for (let part = await body.next(); part !== undefined; part = await body.next()) {
+    bytes += part.byteLength;
     if (bytes > maxBytes) throw new BodyTooLarge();
-    chunks.push(chunk);
+    parts.push(part);
   }
-  return decode(Buffer.concat(chunks));
+  return decode(Buffer.concat(parts));
 }
 
 /** The answer to a body that could not be read to its end. */
-export function unreadable(to: { readonly headers: ReplyHeaders }, error: unknown, maxBytes: number): Response {
-  const { json: headers } = to.headers;
+export function unreadable(to: { readonly headers: ReplyHeaders }, error: unknown, maxBytes: number): Answer {
+  const { json } = to.headers;
   if (error instanceof BodyNotText) {
-    return new Response(errorText("null", ErrorCode.parse, "Parse error: the body is not UTF-8"), {
-      status: 400,
-      headers,
-    });
+    return new Answer(400, json, errorText("null", ErrorCode.parse, "Parse error: the body is not UTF-8"));
   }
   if (!(error instanceof BodyTooLarge)) {
-    return new Response(errorText("null", ErrorCode.server, "Bad request: the body could not be read"), {
-      status: 400,
-      headers,
-    });
+    return new Answer(400, json, errorText("null", ErrorCode.server, "Bad request: the body could not be read"));
   }
   const limit = `Payload too large: at most ${maxBytes} bytes (maxRequestBytes)`;
-  const response = new Response(errorText("null", ErrorCode.server, limit), { status: 413, headers });
-  response.headers.set("Connection", "close");
-  return response;
+  return new Answer(413, json, errorText("null", ErrorCode.server, limit), { closes: true });
 }

@@ -1,3 +1,5 @@
+import { Answer } from "../http1/answer.ts";
+import type { AnswerHeaders } from "../http1/answer.ts";
 import type { EventStream, Reply } from "../relay/ends.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Beating, Heartbeat } from "./heartbeat.ts";
@@ -18,8 +20,8 @@ export interface Accepts {
 
 /** Headers of the answers to one request; shared objects where nothing differs, for that is cheaper. */
 export interface ReplyHeaders {
-  readonly json: Headers;
-  readonly events: Headers;
+  readonly json: AnswerHeaders;
+  readonly events: AnswerHeaders;
 }
 
 export interface HttpReplyDeps {
@@ -32,32 +34,30 @@ export interface HttpReplyDeps {
  * is anything before it (MCP 2025-11-25, Streamable HTTP, "Sending Messages to the Server").
  */
 export class HttpReply implements Reply, Beating {
-  readonly response: Promise<Response>;
+  readonly answer: Promise<Answer>;
   readonly #accepts: Accepts;
   readonly #headers: ReplyHeaders;
   readonly #deps: HttpReplyDeps;
   #since: number;
   /** Called when the client leaves while an answer is still owed. Not for requests of sessions: they live on. */
   gone: (() => void) | undefined;
-  /** Called before the answer leaves, if it was long in coming. */
-  answering: (() => void) | undefined;
   #aside: ((text: string) => void) | undefined;
-  #resolve!: (response: Response) => void;
+  #resolve!: (answer: Answer) => void;
   #asked = false;
-  #late: (() => Response) | undefined;
+  #late: (() => Answer) | undefined;
   #carrier: SseStream | undefined;
   #stream: EventStream | undefined;
   #resumable: (() => Replay | undefined) | undefined;
   #over = false;
 
   /** @param late makes the answer to a client whose body does not arrive in time */
-  constructor(accepts: Accepts, headers: ReplyHeaders, deps: HttpReplyDeps, late: () => Response) {
+  constructor(accepts: Accepts, headers: ReplyHeaders, deps: HttpReplyDeps, late: () => Answer) {
     this.#accepts = accepts;
     this.#headers = headers;
     this.#deps = deps;
     this.#late = late;
     this.#since = deps.clock.now();
-    this.response = new Promise((resolve) => {
+    this.answer = new Promise((resolve) => {
       this.#resolve = resolve;
     });
     deps.heartbeat.add(this);
@@ -86,10 +86,10 @@ export class HttpReply implements Reply, Beating {
   }
 
   /** Answers with anything but a message; not after one. */
-  respond(response: Response): void {
+  respond(answer: Answer): void {
     if (this.#over) return;
     this.#end();
-    this.#resolve(response);
+    this.#resolve(answer);
   }
 
   push(text: string): void {
@@ -103,8 +103,8 @@ export class HttpReply implements Reply, Beating {
     this.#end();
     if (this.#stream === undefined && (this.#accepts.json || status !== 200)) {
       const { json } = this.#headers;
-      if (retryAfterSeconds !== undefined) return this.#resolve(comeBack(text, status, json, retryAfterSeconds));
-      return this.#resolve(new Response(text, status === 200 ? { headers: json } : { status, headers: json }));
+      const headers = retryAfterSeconds === undefined ? json : json.with("Retry-After", String(retryAfterSeconds));
+      return this.#resolve(new Answer(status, headers, text));
     }
     const stream = this.#open();
     stream.push(text);
@@ -120,7 +120,7 @@ export class HttpReply implements Reply, Beating {
     if (this.#over) return;
     this.#end();
     if (this.#stream === undefined && !this.#accepts.events) {
-      return this.#resolve(new Response(null, { status: 202, headers: this.#headers.json }));
+      return this.#resolve(new Answer(202, this.#headers.json));
     }
     this.#open().end();
   }
@@ -152,20 +152,13 @@ export class HttpReply implements Reply, Beating {
       const resumable = this.#resumable?.()?.open("call", carrier);
       this.#carrier = carrier;
       this.#stream = resumable ?? carrier;
-      this.#resolve(new Response(carrier.body, { headers: this.#headers.events }));
+      this.#resolve(new Answer(200, this.#headers.events, carrier));
     }
     return this.#stream;
   }
 
   #end(): void {
     this.#over = true;
-    this.answering?.();
     this.#deps.heartbeat.delete(this);
   }
-}
-
-function comeBack(text: string, status: number, headers: Headers, seconds: number): Response {
-  const own = new Headers(headers);
-  own.set("Retry-After", String(seconds));
-  return new Response(text, { status, headers: own });
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { Answer } from "../http1/answer.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import { isJsonMediaType, readAccept } from "../protocol/http-headers.ts";
 import type { Principal } from "../policy/principal.ts";
@@ -7,7 +8,7 @@ import type { Reply } from "../relay/ends.ts";
 import type { Session } from "../relay/session.ts";
 import type { Admitted } from "./admitted.ts";
 import { isBatch, readBatch } from "./batch.ts";
-import { readBody, unreadable } from "./body.ts";
+import { takeBody, unreadable } from "./body.ts";
 import type { HttpEndDeps } from "./http-end.ts";
 import { HttpReply, KEEP_ALIVE_MS } from "./http-reply.ts";
 import { introduce, readClient } from "./introduce.ts";
@@ -46,7 +47,7 @@ export class HttpSse {
   }
 
   /** @param announces the place to post to, up to the value of the session */
-  open(admitted: Admitted, announces: string): Response {
+  open(admitted: Admitted, announces: string): Answer {
     const { request, endpoint, caller, headers } = admitted;
     if (request.method !== "GET") return wrongMethod(admitted, "GET");
     if (!readAccept(request.headers.get("accept")).events) {
@@ -65,11 +66,11 @@ export class HttpSse {
     this.#lines.set(id, { stream, endpoint: endpoint.name, principal: caller.principal, session: undefined });
     heartbeat.add(beating);
     stream.write(`event: endpoint\ndata: ${announces}${id}\n\n`);
-    return new Response(stream.body, { headers: headers.events });
+    return new Answer(200, headers.events, stream);
   }
 
   /** Takes a message; its answer comes on the stream. */
-  post(admitted: Admitted): Response | Promise<Response> {
+  post(admitted: Admitted): Answer | Promise<Answer> {
     const { request, endpoint, caller } = admitted;
     if (request.method !== "POST") return wrongMethod(admitted, "POST");
     if (!isJsonMediaType(request.headers.get("content-type"))) {
@@ -88,9 +89,12 @@ export class HttpSse {
         ErrorCode.sessionNotFound,
       );
     }
-    const late = (): Response => refuse(admitted, 408, "Request timeout: the body did not arrive in time");
+    const late = (): Answer => refuse(admitted, 408, "Request timeout: the body did not arrive in time");
     const accepted = new HttpReply({ json: true, events: false }, admitted.headers, this.#deps, late);
-    readBody(request, this.#deps.maxRequestBytes).then(
+    const { maxRequestBytes } = this.#deps;
+    takeBody(
+      request,
+      maxRequestBytes,
       (body) => {
         accepted.arrived();
         try {
@@ -100,12 +104,12 @@ export class HttpSse {
           accepted.respond(refuse(admitted, 500, "Internal error", ErrorCode.internal));
         }
       },
-      (error: unknown) => accepted.respond(unreadable(admitted, error, this.#deps.maxRequestBytes)),
+      (error) => accepted.respond(unreadable(admitted, error, maxRequestBytes)),
     );
-    return accepted.response;
+    return accepted.answer;
   }
 
-  #received(admitted: Admitted, body: string, line: SseLine): Response {
+  #received(admitted: Admitted, body: string, line: SseLine): Answer {
     if (!isBatch(body)) {
       const message = readMessage(body);
       if (!(message instanceof Message)) return refuse(admitted, 400, message.text, message.code);
@@ -182,16 +186,13 @@ class StreamReply implements Reply {
   drop(): void {}
 }
 
-function taken({ headers }: Admitted): Response {
-  const text = new Headers(headers.json);
-  text.set("Content-Type", "text/plain");
-  return new Response("Accepted", { status: 202, headers: text });
+function taken({ headers }: Admitted): Answer {
+  return new Answer(202, headers.json.with("Content-Type", "text/plain"), "Accepted");
 }
 
-function wrongMethod(admitted: Admitted, allowed: "GET" | "POST"): Response {
-  const response = refuse(admitted, 405, "Method not allowed");
-  response.headers.set("Allow", allowed);
-  return response;
+function wrongMethod({ headers }: Admitted, allowed: "GET" | "POST"): Answer {
+  const text = errorText("null", ErrorCode.server, "Method not allowed");
+  return new Answer(405, headers.json.with("Allow", allowed), text);
 }
 
 function refuse(
@@ -199,6 +200,6 @@ function refuse(
   status: number,
   text: string,
   code: number = ErrorCode.server,
-): Response {
-  return new Response(errorText("null", code, text), { status, headers: headers.json });
+): Answer {
+  return new Answer(status, headers.json, errorText("null", code, text));
 }

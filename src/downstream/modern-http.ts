@@ -1,3 +1,5 @@
+import { Answer } from "../http1/answer.ts";
+import type { RequestHeaders } from "../http1/request-headers.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import { hasEnvelope, readEnvelope } from "../protocol/eras/envelope.ts";
 import { decodeHeader } from "../protocol/eras/header-value.ts";
@@ -12,7 +14,7 @@ import { readVersion, refuseVersion } from "./modern-request.ts";
 import type { Wrong } from "./modern-request.ts";
 
 /** Whether a message is of the stateless era: by its own words, or else by its version header. */
-export function isModern(message: Message, headers: Headers): boolean {
+export function isModern(message: Message, headers: RequestHeaders): boolean {
   return hasEnvelope(message) || isModernVersion(headers.get(VERSION_HEADER)?.trim() ?? "");
 }
 
@@ -23,7 +25,7 @@ export function isModern(message: Message, headers: Headers): boolean {
 export function receiveModern(admitted: Admitted, message: Message, reply: HttpReply, accepts: Accepts): void {
   const { request, endpoint, caller, headers } = admitted;
   const refuse = (status: number, { code, text, data }: Wrong): void => {
-    reply.respond(new Response(errorText(message.id ?? "null", code, text, data), { status, headers: headers.json }));
+    reply.respond(new Answer(status, headers.json, errorText(message.id ?? "null", code, text, data)));
   };
   if (message.kind === "response") {
     return refuse(400, {
@@ -36,7 +38,7 @@ export function receiveModern(admitted: Admitted, message: Message, reply: HttpR
     if (wrong !== undefined) return refuse(400, wrong);
     endpoint.modern.notification(message, caller);
     // Ids of different clients collide, so a cancellation names nobody's request here; closing the stream does.
-    return reply.respond(new Response(null, { status: 202, headers: headers.json }));
+    return reply.respond(new Answer(202, headers.json));
   }
   const wrong = check(message, request.headers);
   if (wrong !== undefined) return refuse(400, wrong);
@@ -49,18 +51,14 @@ export function receiveModern(admitted: Admitted, message: Message, reply: HttpR
       text: "Not acceptable: this opens an event stream; accept text/event-stream",
     });
   }
-  if (!accepts.events) {
-    admitted.patient(true);
-    reply.answering = () => admitted.patient(false);
-  }
   reply.asked();
   let leave: (() => void) | undefined;
-  let left = request.signal.aborted;
+  let left = request.left;
   reply.gone = () => {
     left = true;
     leave?.();
   };
-  request.signal.addEventListener("abort", reply.gone, { once: true });
+  request.onLeft(reply.gone);
   const onLeave = (act: () => void): void => {
     leave = act;
     if (left) act();
@@ -69,7 +67,7 @@ export function receiveModern(admitted: Admitted, message: Message, reply: HttpR
 }
 
 /** What is wrong with the version of a notification, which needs no envelope. */
-function checkVersion(message: Message, headers: Headers): Wrong | undefined {
+function checkVersion(message: Message, headers: RequestHeaders): Wrong | undefined {
   const named = headers.get(VERSION_HEADER)?.trim();
   if (named === undefined) return mismatch("MCP-Protocol-Version is missing");
   const version = hasEnvelope(message) ? readVersion(message) : named;
@@ -80,7 +78,7 @@ function checkVersion(message: Message, headers: Headers): Wrong | undefined {
 }
 
 /** What is wrong with a request's headers or its version, in the order in which it is told. */
-function check(message: Message, headers: Headers): Wrong | undefined {
+function check(message: Message, headers: RequestHeaders): Wrong | undefined {
   const version = readVersion(message);
   if (typeof version !== "string") return version;
   const named = headers.get(VERSION_HEADER)?.trim();

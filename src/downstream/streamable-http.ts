@@ -1,3 +1,4 @@
+import { Answer } from "../http1/answer.ts";
 import { isModernVersion } from "../protocol/eras/names.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import {
@@ -15,7 +16,7 @@ import type { Exchange } from "../relay/exchange.ts";
 import type { Session } from "../relay/session.ts";
 import type { Admitted } from "./admitted.ts";
 import { BatchReplies, isBatch, readBatch } from "./batch.ts";
-import { readBody, unreadable } from "./body.ts";
+import { takeBody, unreadable } from "./body.ts";
 import type { HttpEndDeps } from "./http-end.ts";
 import { HttpReply, KEEP_ALIVE_MS } from "./http-reply.ts";
 import type { Accepts } from "./http-reply.ts";
@@ -41,33 +42,34 @@ export class StreamableHttp {
     this.#deps = deps;
   }
 
-  post(admitted: Admitted): Response | Promise<Response> {
+  post(admitted: Admitted): Answer | Promise<Answer> {
     const { request, headers } = admitted;
     const accepts = readAccept(request.headers.get("accept"));
     const refusal = this.#refuse(admitted, accepts);
     if (refusal !== undefined) return refusal;
-    const reply = new HttpReply(accepts, headers, this.#deps, () => {
-      const response = this.#error(admitted, 408, ErrorCode.server, "Request timeout: the body did not arrive in time");
-      response.headers.set("Connection", "close");
-      return response;
-    });
-    readBody(request, this.#deps.maxRequestBytes).then(
+    const { maxRequestBytes } = this.#deps;
+    const reply = new HttpReply(accepts, headers, this.#deps, () =>
+      this.#error(admitted, 408, ErrorCode.server, "Request timeout: the body did not arrive in time"),
+    );
+    takeBody(
+      request,
+      maxRequestBytes,
       (body) => {
         try {
           this.#received(admitted, body, reply, accepts);
         } catch (error) {
-          // A promise of our own is what the runtime waits for; it would wait without end.
+          // A promise of our own is what the connection waits for; it would wait without end.
           this.#deps.log.error({ error: String(error), stack: (error as Error).stack }, "a request failed");
           reply.respond(this.#error(admitted, 500, ErrorCode.internal, "Internal error"));
         }
       },
-      (error: unknown) => reply.respond(unreadable(admitted, error, this.#deps.maxRequestBytes)),
+      (error) => reply.respond(unreadable(admitted, error, maxRequestBytes)),
     );
-    return reply.response;
+    return reply.answer;
   }
 
   /** The stream for what belongs to no request. */
-  get(admitted: Admitted): Response {
+  get(admitted: Admitted): Answer {
     const { request, endpoint, caller, headers } = admitted;
     if (!readAccept(request.headers.get("accept")).events) {
       return this.#error(
@@ -78,7 +80,7 @@ export class StreamableHttp {
       );
     }
     const session = this.#session(admitted, undefined, true);
-    if (session instanceof Response) return session;
+    if (session instanceof Answer) return session;
     if (session === undefined) return this.#error(admitted, 400, ErrorCode.server, MISSING_SESSION);
     const { heartbeat, clock, replays } = this.#deps;
     const carrier = new SseStream(clock.now(), () => {
@@ -105,37 +107,36 @@ export class StreamableHttp {
       session.closeStream(stream);
       endpoint.openStream(stream, caller, session);
     }
-    return new Response(carrier.body, { headers: headers.events });
+    return new Answer(200, headers.events, carrier);
   }
 
   /** Ends a session. */
-  delete(admitted: Admitted): Response {
+  delete(admitted: Admitted): Answer {
     const session = this.#session(admitted, undefined, true);
-    if (session instanceof Response) return session;
+    if (session instanceof Answer) return session;
     if (session === undefined) return this.#error(admitted, 400, ErrorCode.server, MISSING_SESSION);
     this.#deps.log.debug({ server: admitted.endpoint.displayName }, "session ended by its client");
     this.#deps.sessions.end(session);
-    return new Response(null, { status: 204, headers: admitted.headers.json });
+    return new Answer(204, admitted.headers.json);
   }
 
   #received(admitted: Admitted, body: string, reply: HttpReply, accepts: Accepts): void {
     reply.arrived();
     if (isBatch(body) && !isModernVersion(admitted.request.headers.get(VERSION_HEADER) ?? ""))
-      return this.#batch(admitted, body, reply, accepts);
+      return this.#batch(admitted, body, reply);
     const message = readMessage(body);
     if (!(message instanceof Message)) return reply.respond(this.#error(admitted, 400, message.code, message.text));
     if (message.kind === "request" && this.#deps.draining()) return reply.respond(this.#stopping(admitted, message.id));
     admitted.heard?.(message);
     if (isModern(message, admitted.request.headers)) return receiveModern(admitted, message, reply, accepts);
     if (message.method === "initialize" && message.kind === "request") {
-      reply.answering = () => admitted.patient(false);
-      return void this.#initialize(admitted, message).then((response) => reply.respond(response));
+      return void this.#initialize(admitted, message).then((answer) => reply.respond(answer));
     }
     const session = this.#session(admitted, message.id);
-    if (session instanceof Response) return reply.respond(session);
+    if (session instanceof Answer) return reply.respond(session);
     switch (message.kind) {
       case "request":
-        return this.#request(admitted, message, session, reply, accepts);
+        return this.#request(admitted, message, session, reply);
       case "notification":
         admitted.endpoint.notification(message, admitted.caller, session);
         break;
@@ -143,13 +144,13 @@ export class StreamableHttp {
         session?.answer(message);
         break;
     }
-    reply.respond(new Response(null, { status: 202, headers: admitted.headers.json }));
+    reply.respond(new Answer(202, admitted.headers.json));
   }
 
   /** Several messages at once, which 2025-03-26 had (basic/transports, "Sending Messages to the Server"). */
-  #batch(admitted: Admitted, body: string, reply: HttpReply, accepts: Accepts): void {
+  #batch(admitted: Admitted, body: string, reply: HttpReply): void {
     const session = this.#session(admitted, undefined);
-    if (session instanceof Response) return reply.respond(session);
+    if (session instanceof Answer) return reply.respond(session);
     const header = admitted.request.headers.get(VERSION_HEADER);
     const batch = readBatch(body, session?.client.protocolVersion ?? header ?? VERSION_WITHOUT_HEADER);
     if (!Array.isArray(batch)) return reply.respond(this.#error(admitted, 400, batch.code, batch.text));
@@ -157,7 +158,7 @@ export class StreamableHttp {
     const answered = batch.filter((each) => !(each instanceof Message) || each.kind === "request").length;
     if (answered > 0 && this.#deps.draining()) return reply.respond(this.#stopping(admitted));
     const replies = new BatchReplies(reply, answered);
-    if (answered > 0) this.#prepare(admitted, session, reply, accepts);
+    if (answered > 0) this.#prepare(session, reply);
     const exchanges: Exchange[] = [];
     for (const each of batch) {
       if (!(each instanceof Message)) {
@@ -172,17 +173,16 @@ export class StreamableHttp {
         if (exchange !== undefined) exchanges.push(exchange);
       }
     }
-    if (answered === 0) return reply.respond(new Response(null, { status: 202, headers: admitted.headers.json }));
+    if (answered === 0) return reply.respond(new Answer(202, admitted.headers.json));
     if (session === undefined) this.#cancelWhenGone(admitted, reply, exchanges);
   }
 
-  #stopping(admitted: Admitted, id?: string): Response {
-    const response = this.#error(admitted, 503, ErrorCode.server, "The proxy is being stopped; try again soon", id);
-    response.headers.set("Retry-After", "5");
-    return response;
+  #stopping({ headers }: Admitted, id = "null"): Answer {
+    const text = errorText(id, ErrorCode.server, "The proxy is being stopped; try again soon");
+    return new Answer(503, headers.json.with("Retry-After", "5"), text);
   }
 
-  #refuse(admitted: Admitted, accepts: Accepts): Response | undefined {
+  #refuse(admitted: Admitted, accepts: Accepts): Answer | undefined {
     const { headers } = admitted.request;
     if (!accepts.json && !accepts.events) {
       return this.#error(admitted, 406, ErrorCode.server, "Not acceptable: accept application/json, text/event-stream");
@@ -201,42 +201,28 @@ export class StreamableHttp {
     return undefined;
   }
 
-  async #initialize(admitted: Admitted, message: Message): Promise<Response> {
+  async #initialize(admitted: Admitted, message: Message): Promise<Answer> {
     const { endpoint, caller, headers } = admitted;
     const { sessions } = this.#deps;
     const client = readClient(message);
-    // It may wait as long as a first start takes, and never opens a stream before its answer.
-    admitted.patient(true);
     const session = sessions.create(endpoint.name, caller.principal, client, endpoint.ownChild(client));
     const { text, welcome } = await introduce(endpoint, message, session, caller);
     if (!welcome) {
       sessions.discard(session);
-      return new Response(text, { status: 503, headers: headers.json });
+      return new Answer(503, headers.json, text);
     }
     this.#deps.log.debug({ server: endpoint.displayName }, "session begins");
-    const withSession = new Headers(headers.json);
-    withSession.set(SESSION_HEADER, session.id);
-    return new Response(text, { headers: withSession });
+    return new Answer(200, headers.json.with(SESSION_HEADER, session.id), text);
   }
 
-  #request(
-    admitted: Admitted,
-    message: Message,
-    session: Session | undefined,
-    reply: HttpReply,
-    accepts: Accepts,
-  ): void {
+  #request(admitted: Admitted, message: Message, session: Session | undefined, reply: HttpReply): void {
     const { endpoint, caller } = admitted;
-    this.#prepare(admitted, session, reply, accepts);
+    this.#prepare(session, reply);
     const exchange = endpoint.request(message, caller, session, reply);
     if (session === undefined && exchange !== undefined) this.#cancelWhenGone(admitted, reply, [exchange]);
   }
 
-  #prepare(admitted: Admitted, session: Session | undefined, reply: HttpReply, accepts: Accepts): void {
-    if (!accepts.events) {
-      admitted.patient(true);
-      reply.answering = () => admitted.patient(false);
-    }
+  #prepare(session: Session | undefined, reply: HttpReply): void {
     if (session === undefined) reply.asked();
     else
       reply.asked(
@@ -250,11 +236,11 @@ export class StreamableHttp {
     reply.gone = () => {
       for (const exchange of exchanges) exchange.cancel("the client has left");
     };
-    request.signal.addEventListener("abort", reply.gone, { once: true });
+    request.onLeft(reply.gone);
   }
 
   /** The session of a request, undefined where none is needed, or the response that refuses it. */
-  #session(admitted: Admitted, id: string | undefined, needed = false): Session | Response | undefined {
+  #session(admitted: Admitted, id: string | undefined, needed = false): Session | Answer | undefined {
     const { request, endpoint, caller } = admitted;
     const version = request.headers.get(VERSION_HEADER);
     if (!isKnownVersionHeader(version)) {
@@ -273,8 +259,8 @@ export class StreamableHttp {
     return session ?? this.#error(admitted, 404, ErrorCode.sessionNotFound, "Session not found; initialize again", id);
   }
 
-  #error(admitted: Admitted, status: number, code: number, text: string, id = "null"): Response {
-    return new Response(errorText(id, code, text), { status, headers: admitted.headers.json });
+  #error(admitted: Admitted, status: number, code: number, text: string, id = "null"): Answer {
+    return new Answer(status, admitted.headers.json, errorText(id, code, text));
   }
 }
 

@@ -1,3 +1,5 @@
+import type { HeaderSource } from "../relay/ends.ts";
+
 /** What kind of answer a caller of a page wants, by its `Accept` header. */
 export type Wish = "page" | "json" | "stream";
 
@@ -9,9 +11,9 @@ export function startPageWish(accept: string | null): Wish {
 }
 
 /** Whether a browser asks, on a path that is meant for programs: those must never get HTML unasked. */
-export function isBrowser(request: Request): boolean {
-  if (request.method !== "GET") return false;
-  const accept = request.headers.get("accept");
+export function isBrowser({ method, headers }: { readonly method: string; readonly headers: HeaderSource }): boolean {
+  if (method !== "GET") return false;
+  const accept = headers.get("accept");
   return accept !== null && names(accept, "text/html") && !names(accept, "text/event-stream");
 }
 

@@ -1,8 +1,9 @@
 import type { Gate, Refusal } from "../auth/gate.ts";
 import type { ReplyHeaders } from "../downstream/http-reply.ts";
+import { Answer, AnswerHeaders } from "../http1/answer.ts";
+import type { Incoming } from "../http1/incoming.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import { HttpCaller } from "./caller.ts";
-import type { Peers } from "./caller.ts";
 import type { HostRule, OriginRule } from "./origin.ts";
 import { pageReplyHeaders, preflight } from "./reply-headers.ts";
 
@@ -12,7 +13,7 @@ export interface AdmissionDeps {
   /** Headers for callers that are no web page. */
   readonly plain: ReplyHeaders;
   /** Where the metadata of the resource at this request's URL is; undefined without a login. */
-  readonly metadataUrl: ((request: Request) => string | undefined) | undefined;
+  readonly metadataUrl: ((request: Incoming) => string | undefined) | undefined;
   /** Response headers that web pages may read, beside those of MCP. */
   readonly exposed: readonly string[];
 }
@@ -29,7 +30,7 @@ const METHODS = "GET, POST, DELETE, OPTIONS";
  * The one gate in front of every MCP endpoint. In this order: where the page comes from, preflight, method, credential,
  * host. Nothing of the body and no session is looked at before.
  */
-export function admit(request: Request, gate: Gate, peers: Peers, deps: AdmissionDeps): Admission | Response {
+export function admit(request: Incoming, gate: Gate, deps: AdmissionDeps): Admission | Answer {
   const origin = request.headers.get("origin");
   let headers = deps.plain;
   if (origin !== null) {
@@ -40,7 +41,7 @@ export function admit(request: Request, gate: Gate, peers: Peers, deps: Admissio
   }
   const { method } = request;
   if (method !== "POST" && method !== "GET" && method !== "DELETE") {
-    if (method === "OPTIONS") return new Response(null, { status: 204, headers: { Allow: METHODS } });
+    if (method === "OPTIONS") return new Answer(204, new AnswerHeaders({ Allow: METHODS }));
     return refuse(405, "Method not allowed", headers, { Allow: METHODS });
   }
   const authorization = gate.open ? null : request.headers.get("authorization");
@@ -50,17 +51,17 @@ export function admit(request: Request, gate: Gate, peers: Peers, deps: Admissio
   if (principal.kind === "anonymous" && !deps.hosts.allows(request.headers.get("host"))) {
     return refuse(403, "Forbidden: this host name is not allowed (baseURL, allowedHosts)", headers);
   }
-  return { caller: new HttpCaller(principal, request, peers), headers };
+  return { caller: new HttpCaller(principal, request), headers };
 }
 
 /** Tells a caller what is missing, and where to get it (RFC 6750 section 3, RFC 9728 section 5.1). */
 function challenge(
   refusal: Refusal,
-  request: Request,
+  request: Incoming,
   gate: Gate,
   headers: ReplyHeaders,
   deps: AdmissionDeps,
-): Response {
+): Answer {
   const metadata = gate.login ? deps.metadataUrl?.(request) : undefined;
   const parts = [
     ...(refusal === "invalid" ? ['error="invalid_token"'] : []),
@@ -84,8 +85,8 @@ export function refuse(
   text: string,
   headers: ReplyHeaders,
   extra: Record<string, string> = {},
-): Response {
-  const all = new Headers(headers.json);
-  for (const [name, value] of Object.entries(extra)) all.set(name, value);
-  return new Response(errorText("null", ErrorCode.server, text), { status, headers: all });
+): Answer {
+  let all = headers.json;
+  for (const [name, value] of Object.entries(extra)) all = all.with(name, value);
+  return new Answer(status, all, errorText("null", ErrorCode.server, text));
 }

@@ -1,30 +1,21 @@
+import type { Incoming, Peer } from "../http1/incoming.ts";
+import type { RequestHeaders } from "../http1/request-headers.ts";
 import type { Principal } from "../policy/principal.ts";
 import type { Caller } from "../relay/ends.ts";
 import { isDirectLoopback } from "./client-address.ts";
 
-/** The part of the runtime's server that is needed here. */
-export interface Peers {
-  requestIP(request: Request): { readonly address: string } | null;
-  timeout(request: Request, seconds: number): void;
-}
-
-/** Silent connections are closed after this; streams are kept alive more often than that. */
-export const IDLE_TIMEOUT_SECONDS = 40;
-
 /** Who sends an HTTP request. What is rarely asked is found out only then. */
 export class HttpCaller implements Caller {
   readonly principal: Principal;
-  readonly headers: Headers;
+  readonly headers: RequestHeaders;
   /** Name of the endpoint that was called, where that is not the server's own. */
   endpoint?: string;
-  readonly #request: Request;
-  readonly #peers: Peers;
+  readonly #peer: Peer;
 
-  constructor(principal: Principal, request: Request, peers: Peers) {
+  constructor(principal: Principal, { headers, peer }: Incoming) {
     this.principal = principal;
-    this.headers = request.headers;
-    this.#request = request;
-    this.#peers = peers;
+    this.headers = headers;
+    this.#peer = peer;
   }
 
   get usedAuthorization(): boolean {
@@ -37,6 +28,6 @@ export class HttpCaller implements Caller {
 
   /** On this machine, with nothing in between. */
   get direct(): boolean {
-    return isDirectLoopback(this.#peers.requestIP(this.#request)?.address ?? null, this.headers);
+    return isDirectLoopback(this.#peer.address, this.headers);
   }
 }

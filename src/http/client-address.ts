@@ -1,4 +1,5 @@
 import ipaddr from "ipaddr.js";
+import type { HeaderSource } from "../relay/ends.ts";
 import type { Config } from "../config/config.ts";
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6;
@@ -39,7 +40,7 @@ export class ClientAddress {
   }
 
   /** @param peer address of the socket's other end; null on a Unix socket, whose peers count as trusted proxies */
-  of(peer: string | null, headers: Headers): string {
+  of(peer: string | null, headers: HeaderSource): string {
     const last = peer === null ? undefined : parse(peer);
     const known = last?.toString() ?? peer ?? "unix";
     if (last !== undefined && !this.#isTrusted(last)) return known;
@@ -71,12 +72,12 @@ export class ClientAddress {
 }
 
 /** A caller on this machine with nothing in between. */
-export function isDirectLoopback(peer: string | null, headers: Headers): boolean {
-  if (peer === null || FORWARDING_HEADERS.some((name) => headers.has(name))) return false;
+export function isDirectLoopback(peer: string | null, headers: HeaderSource): boolean {
+  if (peer === null || FORWARDING_HEADERS.some((name) => headers.get(name) !== null)) return false;
   return parse(peer)?.range() === "loopback";
 }
 
-function hopsOf(headers: Headers): string[] | undefined {
+function hopsOf(headers: HeaderSource): string[] | undefined {
   const chain = headers.get("x-forwarded-for");
   if (chain !== null) return chain.split(",").map((hop) => hop.trim());
   const forwarded = headers.get("forwarded");

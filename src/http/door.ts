@@ -1,5 +1,8 @@
 import type { HttpSse } from "../downstream/http-sse.ts";
 import type { StreamableHttp } from "../downstream/streamable-http.ts";
+import { Answer } from "../http1/answer.ts";
+import type { Incoming, Peer } from "../http1/incoming.ts";
+import { toAnswer, toRequest } from "../http1/fetch.ts";
 import type { Gate } from "../auth/gate.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Endpoint } from "../relay/served.ts";
@@ -7,9 +10,8 @@ import type { Log } from "../telemetry/log.ts";
 import { isBrowser } from "./accept.ts";
 import { admit, refuse } from "./admit.ts";
 import type { Admission, AdmissionDeps } from "./admit.ts";
-import { IDLE_TIMEOUT_SECONDS } from "./caller.ts";
-import type { Peers } from "./caller.ts";
 import { isHost } from "./origin.ts";
+import type { Explainer } from "./endpoint-page.ts";
 import { pathOf } from "./paths.ts";
 import type { EndpointPath, PathTable } from "./paths.ts";
 
@@ -29,9 +31,9 @@ export interface DoorDeps extends AdmissionDeps {
   readonly httpSse: HttpSse;
   readonly log: Log;
   /** What a browser is shown in the place of an error of an endpoint. */
-  readonly explain: (request: Request, answer: Response) => Promise<Response>;
+  readonly explain: Explainer;
   /** Everything that is no MCP endpoint. */
-  readonly pages: (request: Request, peers: Peers) => Response | Promise<Response>;
+  readonly pages: (request: Request, peer: Peer) => Response | Promise<Response>;
 }
 
 /**
@@ -47,22 +49,23 @@ export class Door {
     this.#deps = deps;
   }
 
-  handle(request: Request, peers: Peers): Response | Promise<Response> {
-    return request.method === "GET" && isBrowser(request)
-      ? this.#toPerson(request, peers)
-      : this.#handle(request, peers);
+  handle(request: Incoming): Answer | Promise<Answer> {
+    return isBrowser(request) ? this.#toPerson(request) : this.#handle(request);
   }
 
   /** A person has opened an address that is meant for programs: the same refusal, in words. */
-  async #toPerson(request: Request, peers: Peers): Promise<Response> {
-    const answer = await this.#handle(request, peers);
+  async #toPerson(request: Incoming): Promise<Answer> {
+    const answer = await this.#handle(request);
     const path = this.#deps.paths.find(pathOf(request.url));
     // At the bare base URL there is a page of its own, or, where that is switched off, nothing.
     const endpoint = path !== undefined && path.root !== true;
-    return endpoint && answer.status >= 400 ? await this.#deps.explain(request, answer) : answer;
+    if (!endpoint || answer.status < 400) return answer;
+    const { status, headers, body } = answer;
+    const text = async (): Promise<string> => (typeof body === "string" ? body : "");
+    return toAnswer(await this.#deps.explain(request, { status, headers, text }));
   }
 
-  #handle(request: Request, peers: Peers): Response | Promise<Response> {
+  #handle(request: Incoming): Answer | Promise<Answer> {
     const host = request.headers.get("host");
     if (host !== this.#host) {
       // Its slashes, question marks and at signs would become part of the URL that is looked at below.
@@ -72,15 +75,19 @@ export class Door {
     }
     const path = this.#deps.paths.find(pathOf(request.url));
     const room = path === undefined ? undefined : this.#deps.rooms.get(path.server);
-    if (room === undefined || (path?.root === true && !isForClients(request))) return this.#deps.pages(request, peers);
+    if (room === undefined || (path?.root === true && !isForClients(request))) return this.#page(request);
     const learning = room.gate.learn?.(request.headers.get("authorization"));
-    if (learning !== undefined) return learning.then(() => this.#enter(request, room, path, peers));
-    return this.#enter(request, room, path, peers);
+    if (learning !== undefined) return learning.then(() => this.#enter(request, room, path));
+    return this.#enter(request, room, path);
   }
 
-  #enter(request: Request, room: Guarded, path: EndpointPath | undefined, peers: Peers): Response | Promise<Response> {
-    const admission = admit(request, room.gate, peers, this.#deps);
-    if (admission instanceof Response) {
+  async #page(request: Incoming): Promise<Answer> {
+    return toAnswer(await this.#deps.pages(toRequest(request), request.peer));
+  }
+
+  #enter(request: Incoming, room: Guarded, path: EndpointPath | undefined): Answer | Promise<Answer> {
+    const admission = admit(request, room.gate, this.#deps);
+    if (admission instanceof Answer) {
       const fields = { server: room.endpoint.displayName, status: admission.status };
       if (admission.status >= 400) {
         room.endpoint.refused(admission.status);
@@ -97,7 +104,6 @@ export class Door {
       caller,
       headers: admission.headers,
       heard: this.#logger(room, admission),
-      patient: (on: boolean) => peers.timeout(request, on ? 0 : IDLE_TIMEOUT_SECONDS),
     };
     if (path?.kind === "sse") return httpSse.open(admitted, path.announces);
     if (path?.kind === "message") return httpSse.post(admitted);
@@ -123,7 +129,7 @@ export class Door {
 }
 
 /** At the bare base URL a person gets a page, and an MCP client never does. */
-function isForClients({ method, headers }: Request): boolean {
+function isForClients({ method, headers }: Incoming): boolean {
   if (method === "GET") return headers.get("accept")?.includes("text/event-stream") === true;
   return method === "POST" || method === "DELETE" || method === "OPTIONS";
 }

@@ -1,3 +1,4 @@
+import type { HeaderSource } from "../relay/ends.ts";
 import type { Config } from "../config/config.ts";
 import type { PublicUrls } from "../oauth/public-urls.ts";
 import { plainName } from "./mcp-clients.ts";
@@ -15,6 +16,21 @@ export interface ExplainDeps {
   readonly urls: PublicUrls;
 }
 
+/** What a browser asked for. */
+export interface Asked {
+  readonly url: string;
+  readonly headers: HeaderSource;
+}
+
+/** How it was refused. */
+export interface Refused {
+  readonly status: number;
+  readonly headers: HeaderSource;
+  text(): Promise<string>;
+}
+
+export type Explainer = (request: Asked, answer: Refused) => Promise<Response>;
+
 /** Where what an error says helps a person: why a server is away, which host is not allowed. */
 const WITH_REASON = new Set([403, 503]);
 
@@ -22,7 +38,7 @@ const WITH_REASON = new Set([403, 503]);
  * Makes what a browser is shown in the place of an error of an endpoint: the same status and headers, and a page that
  * says what the address is for. The address is the one that was typed, so the page tells nothing new.
  */
-export function endpointExplainer(deps: ExplainDeps): (request: Request, answer: Response) => Promise<Response> {
+export function endpointExplainer(deps: ExplainDeps): Explainer {
   const { config, urls } = deps;
   return async (request, answer) => {
     const { endpointHtml } = await import("./small-pages.ts");
@@ -44,7 +60,7 @@ export function endpointExplainer(deps: ExplainDeps): (request: Request, answer:
   };
 }
 
-function targetAt(request: Request, { config, rooms, paths, urls }: ExplainDeps): ClientTarget | undefined {
+function targetAt(request: Asked, { config, rooms, paths, urls }: ExplainDeps): ClientTarget | undefined {
   const path = pathOf(request.url);
   const local = paths.local(path);
   const found = paths.find(path);

@@ -1,15 +1,16 @@
 import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import type { Config } from "../config/config.ts";
+import { Answer, AnswerHeaders } from "../http1/answer.ts";
+import type { Handler } from "../http1/connection.ts";
+import { HttpServer } from "../http1/server.ts";
+import { ErrorCode, errorText } from "../protocol/errors.ts";
+import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
-import { IDLE_TIMEOUT_SECONDS } from "./caller.ts";
-import type { Peers } from "./caller.ts";
 
-/** The runtime must not answer for us: what is too large is refused by the endpoints, in words. */
-const RUNTIME_BODY_LIMIT = 2 ** 40;
 /** How long answers that are on their way may take when the listener closes. */
 const CLOSING_MS = 1_000;
 
-export type Handler = (request: Request, peers: Peers) => Response | Promise<Response>;
+const JSON_TYPE = new AnswerHeaders({ "Content-Type": "application/json" });
 
 /** The open socket. */
 export interface Listener {
@@ -27,45 +28,37 @@ export interface Listener {
  * @throws Error of the system when the address cannot be used
  */
 export async function openListener(
-  config: Pick<Config, "listen" | "tls">,
+  { listen, tls }: Pick<Config, "listen" | "tls">,
   handler: Handler,
-  log: Log,
+  { clock, log }: { readonly clock: Clock; readonly log: Log },
 ): Promise<Listener> {
-  const { listen, tls } = config;
-  const common = {
-    fetch: (request: Request, server: Bun.Server<undefined>) => handler(request, server),
-    error: (error: Error) => {
-      log.error({ error: String(error), stack: error.stack }, "a request failed");
-      const body = { jsonrpc: "2.0", id: null, error: { code: -32603, message: "Internal error" } };
-      return Response.json(body, { status: 500 });
-    },
-    maxRequestBodySize: RUNTIME_BODY_LIMIT,
-    development: false,
-    ...(tls === undefined ? {} : { tls: { cert: Bun.file(tls.cert), key: Bun.file(tls.key) } }),
-  };
   if (listen.kind === "unix") await removeStaleSocket(listen.path);
-  const server =
-    listen.kind === "unix"
-      ? Bun.serve({ ...common, unix: listen.path })
-      : Bun.serve({
-          ...common,
-          hostname: listen.host,
-          port: listen.port,
-          idleTimeout: IDLE_TIMEOUT_SECONDS,
-          // Outside its development mode the runtime would let a second proxy listen here and share the clients.
-          reusePort: false,
-        });
+  const server = new HttpServer({
+    at: listen.kind === "unix" ? { unix: listen.path } : { hostname: listen.host, port: listen.port },
+    tls: tls === undefined ? undefined : { cert: Bun.file(tls.cert), key: Bun.file(tls.key) },
+    clock,
+    handler,
+    refuse: (status, text) => new Answer(status, JSON_TYPE, errorText("null", ErrorCode.server, text)),
+    failed: (error) => {
+      log.error({ error: String(error), stack: (error as Error).stack }, "a request failed");
+      return new Answer(500, JSON_TYPE, errorText("null", ErrorCode.internal, "Internal error"));
+    },
+  });
   if (listen.kind === "unix") chmodSync(listen.path, listen.mode);
   return {
-    url: listen.kind === "unix" ? `unix:${listen.path}` : server.url.href,
+    url: listen.kind === "unix" ? `unix:${listen.path}` : urlOf(listen.host, server.port ?? 0, tls !== undefined),
     close: async (until) => {
       // Graceful first: a stop by force cuts answers that were given a moment ago.
-      const graceful = server.stop(false);
+      const graceful = server.stop();
       await until;
       await Promise.race([graceful, Bun.sleep(CLOSING_MS)]);
-      await server.stop(true);
+      server.cut();
     },
   };
+}
+
+function urlOf(host: string, port: number, secure: boolean): string {
+  return new URL(`${secure ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}/`).href;
 }
 
 /** A socket that `kill -9` left behind refuses connections; one that is in use accepts, and stays. */

@@ -1,14 +1,14 @@
 import type { Context, Hono } from "hono";
 import type { AuthorizationServer } from "../oauth/authorization-server.ts";
 import type { Visitor } from "../oauth/login.ts";
-import type { Peers } from "./caller.ts";
+import type { Peer } from "../http1/incoming.ts";
 import { isDirectLoopback } from "./client-address.ts";
 import type { ClientAddress } from "./client-address.ts";
 import { pathOf } from "./paths.ts";
 import type { PathTable } from "./paths.ts";
 
 export interface LoginEnv {
-  Bindings: { readonly peers: Peers };
+  Bindings: { readonly peer: Peer };
 }
 
 const WELL_KNOWN = "/.well-known/";
@@ -53,7 +53,7 @@ export function addLoginRoutes(
   addresses: ClientAddress,
 ): void {
   const visitor = (c: Context<LoginEnv>): Visitor => {
-    const peer = c.env.peers.requestIP(c.req.raw)?.address ?? null;
+    const peer = c.env.peer.address;
     return { address: addresses.of(peer, c.req.raw.headers), direct: isDirectLoopback(peer, c.req.raw.headers) };
   };
   const shared = async (answer: Promise<Response>): Promise<Response> => {

@@ -10,7 +10,8 @@ import type { HealthDeps, Viewer } from "./health.ts";
 import type { Config } from "../config/config.ts";
 import type { PublicUrls } from "../oauth/public-urls.ts";
 import type { Visit } from "../oauth/visits.ts";
-import type { Peers } from "./caller.ts";
+import type { Peer } from "../http1/incoming.ts";
+import type { Explainer } from "./endpoint-page.ts";
 import type { HostRule } from "./origin.ts";
 import { pathOf } from "./paths.ts";
 import { metricsText } from "./metrics.ts";
@@ -28,14 +29,14 @@ export interface PagesDeps extends HealthDeps {
   /** Where somebody logs in; undefined where nothing is behind a login. */
   readonly login: AuthorizationServer | undefined;
   readonly addresses: ClientAddress;
-  viewer(request: Request, peers: Peers, visit: Visit | undefined): Viewer;
+  viewer(request: Request, peer: Peer, visit: Visit | undefined): Viewer;
   /** For a browser at an address that is meant for programs. */
-  explain(request: Request, answer: Response): Promise<Response>;
+  readonly explain: Explainer;
   readonly draining: () => boolean;
 }
 
 /** Every route that is no MCP endpoint. */
-export function createPages(deps: PagesDeps): (request: Request, peers: Peers) => Response | Promise<Response> {
+export function createPages(deps: PagesDeps): (request: Request, peer: Peer) => Response | Promise<Response> {
   const app = new Hono<LoginEnv>({ getPath: (request) => pagePath(pathOf(request.url), deps.paths, deps.login) });
 
   app.use(async function refuseForeignHosts(c, next) {
@@ -51,7 +52,7 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     return next();
   });
 
-  const viewer = (c: Context<LoginEnv>, visit?: Visit): Viewer => deps.viewer(c.req.raw, c.env.peers, visit);
+  const viewer = (c: Context<LoginEnv>, visit?: Visit): Viewer => deps.viewer(c.req.raw, c.env.peer, visit);
 
   app.get("/livez", (c) => c.json({ status: "alive" }));
   app.get("/readyz", (c) => {
@@ -107,7 +108,7 @@ export function createPages(deps: PagesDeps): (request: Request, peers: Peers) =
     deps.log.error({ error: String(error) }, "a page failed");
     return problem(c, 500, "something went wrong here; the log has more");
   });
-  return (request, peers) => app.fetch(request, { peers });
+  return (request, peer) => app.fetch(request, { peer });
 }
 
 function unauthorized(c: Context): Response {

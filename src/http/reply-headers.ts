@@ -1,4 +1,6 @@
 import type { ReplyHeaders } from "../downstream/http-reply.ts";
+import { Answer, AnswerHeaders } from "../http1/answer.ts";
+import type { Incoming } from "../http1/incoming.ts";
 
 const JSON_TYPE = { "Content-Type": "application/json" };
 const EVENTS_TYPE = {
@@ -23,7 +25,7 @@ const PREFLIGHT_SECONDS = "600";
 
 /** Headers of MCP answers to callers that are no web page: made once, shared by all. */
 export function plainReplyHeaders(): ReplyHeaders {
-  return { json: new Headers(JSON_TYPE), events: new Headers(EVENTS_TYPE) };
+  return { json: new AnswerHeaders(JSON_TYPE), events: new AnswerHeaders(EVENTS_TYPE) };
 }
 
 /**
@@ -36,21 +38,19 @@ export function pageReplyHeaders(origin: string, exposed: readonly string[]): Re
     "Access-Control-Expose-Headers": [...EXPOSED, ...exposed].join(", "),
     Vary: "Origin",
   };
-  return { json: new Headers({ ...JSON_TYPE, ...cors }), events: new Headers({ ...EVENTS_TYPE, ...cors }) };
+  return { json: new AnswerHeaders({ ...JSON_TYPE, ...cors }), events: new AnswerHeaders({ ...EVENTS_TYPE, ...cors }) };
 }
 
 /** The answer to `OPTIONS`, which browsers send without any credential (Fetch, "CORS-preflight request"). */
-export function preflight(origin: string, request: Request): Response {
+export function preflight(origin: string, request: Incoming): Answer {
   const requested = (request.headers.get("access-control-request-headers") ?? "").split(",").map((name) => name.trim());
   const params = requested.filter((name) => /^mcp-param-[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name));
-  return new Response(null, {
-    status: 204,
-    headers: {
-      "Access-Control-Allow-Origin": origin,
-      "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
-      "Access-Control-Allow-Headers": [...ALLOWED_HEADERS, ...params].join(", "),
-      "Access-Control-Max-Age": PREFLIGHT_SECONDS,
-      Vary: "Origin, Access-Control-Request-Headers",
-    },
+  const headers = new AnswerHeaders({
+    "Access-Control-Allow-Origin": origin,
+    "Access-Control-Allow-Methods": "GET, POST, DELETE, OPTIONS",
+    "Access-Control-Allow-Headers": [...ALLOWED_HEADERS, ...params].join(", "),
+    "Access-Control-Max-Age": PREFLIGHT_SECONDS,
+    Vary: "Origin, Access-Control-Request-Headers",
   });
+  return new Answer(204, headers);
 }

@@ -57,7 +57,7 @@ export function addStartForms(app: Hono<LoginEnv>, deps: StartFormsDeps, login: 
         "It was opened in another browser, or long ago. Open the start page and try again.",
       );
     const provided = login.providerLabel !== undefined && (form.get("action") === "provider" || !login.takesPasswords);
-    const peer = c.env.peers.requestIP(c.req.raw)?.address ?? null;
+    const peer = c.env.peer.address;
     const address = deps.addresses.of(peer, c.req.raw.headers);
     if (provided) return await login.visit(c.req.raw, { address, direct: isDirectLoopback(peer, c.req.raw.headers) });
     const tried = await login.passwords.try(form.get("username"), form.get("password"), address);

@@ -1,6 +1,6 @@
 import type { Rights } from "../policy/rights.ts";
 import { isDirectLoopback } from "./client-address.ts";
-import type { Peers } from "./caller.ts";
+import type { Peer } from "../http1/incoming.ts";
 import type { Room } from "./rooms.ts";
 import type { Viewer } from "./health.ts";
 
@@ -14,12 +14,12 @@ export interface Visitor {
 /** What somebody may see on the pages about servers: those that would let the same caller in, for something. */
 export function viewerOf(
   request: Request,
-  peers: Peers,
+  peer: Peer,
   rooms: ReadonlyMap<string, Room>,
   visitor: Visitor | undefined,
 ): Viewer {
   const header = request.headers.get("authorization");
-  const direct = isDirectLoopback(peers.requestIP(request)?.address ?? null, request.headers);
+  const direct = isDirectLoopback(peer.address, request.headers);
   const all = [...rooms.keys()];
   const open: string[] = [];
   const mine = new Map<string, Rights | undefined>();

@@ -1,4 +1,4 @@
-import { BodyTooLarge, readBody } from "../downstream/body.ts";
+import { BodyTooLarge, decode } from "../downstream/body.ts";
 import { isJsonMediaType } from "../protocol/http-headers.ts";
 import { OAuthError } from "./errors.ts";
 import { Params } from "./params.ts";
@@ -35,7 +35,7 @@ async function read(request: Request): Promise<string> {
     PATIENCE_MS,
   );
   try {
-    return await Promise.race([readBody(request, MAX_BYTES), late.promise]);
+    return await Promise.race([readText(request), late.promise]);
   } catch (error) {
     if (error instanceof OAuthError) throw error;
     const large = error instanceof BodyTooLarge;
@@ -47,6 +47,19 @@ async function read(request: Request): Promise<string> {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** @throws BodyTooLarge, BodyNotText, or what the stream fails with */
+async function readText({ headers, body }: Request): Promise<string> {
+  if (Number(headers.get("content-length") ?? 0) > MAX_BYTES) throw new BodyTooLarge();
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const part of body ?? []) {
+    bytes += part.byteLength;
+    if (bytes > MAX_BYTES) throw new BodyTooLarge();
+    parts.push(part);
+  }
+  return decode(Buffer.concat(parts));
 }
 
 /** JSON that nobody may keep. */

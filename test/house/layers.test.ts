@@ -4,9 +4,8 @@ import { join, normalize } from "node:path";
 import { root } from "../support/tree.ts";
 
 /** Upper layers first. The linter holds the same order for `import` statements; it does not look into `await import()`. */
-const order = "main cli daemon http oauth auth downstream relay policy upstream protocol config store telemetry".split(
-  " ",
-);
+const order =
+  "main cli daemon http oauth auth downstream relay policy upstream protocol config http1 store telemetry".split(" ");
 
 const layerOf = (file: string): number => order.indexOf(file.split("/")[1]?.replace(/\.ts$/, "") ?? "");
 

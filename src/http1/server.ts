@@ -1,0 +1,87 @@
+import type { Socket, TLSOptions } from "bun";
+import { InFlight } from "../store/in-flight.ts";
+import type { Clock } from "../telemetry/clock.ts";
+import type { Answer } from "./answer.ts";
+import { HttpDate } from "./answer-head.ts";
+import { Connection } from "./connection.ts";
+import type { Handler } from "./connection.ts";
+
+/** How often is looked after connections that take too long. */
+const BEAT_MS = 1_000;
+
+export interface HttpServerOptions {
+  readonly at: { readonly hostname: string; readonly port: number } | { readonly unix: string };
+  readonly tls: TLSOptions | undefined;
+  readonly clock: Clock;
+  readonly handler: Handler;
+  readonly refuse: (status: number, text: string) => Answer;
+  readonly failed: (error: unknown) => Answer;
+}
+
+/** An HTTP/1.1 server on one socket. */
+export class HttpServer {
+  /** Where it listens; undefined for a Unix socket. */
+  readonly port: number | undefined;
+  readonly #listener: Bun.TCPSocketListener<Connection> | Bun.UnixSocketListener<Connection>;
+  readonly #connections = new InFlight<Connection, Socket<Connection>>();
+  readonly #stopBeating: () => void;
+  #empty: (() => void) | undefined;
+
+  /** @throws Error of the system when the address cannot be used */
+  constructor({ at, tls, clock, handler, refuse, failed }: HttpServerOptions) {
+    const scheme = tls === undefined ? "http" : "https";
+    const deps = { scheme, clock, date: new HttpDate(), handler, refuse, failed } as const;
+    const socket: Bun.SocketHandler<Connection> = {
+      open: (opened) => {
+        opened.data = new Connection(opened, deps);
+        this.#connections.set(opened.data, opened);
+      },
+      data: ({ data }, bytes) => data.data(bytes),
+      drain: ({ data }) => data.drained(),
+      close: ({ data }) => this.#closed(data),
+      // What breaks a connection ends it too, and `close` is called for that.
+      error: () => undefined,
+    };
+    const secure = tls === undefined ? {} : { tls };
+    if ("unix" in at) this.#listener = Bun.listen<Connection>({ ...at, ...secure, socket });
+    else {
+      const listener = Bun.listen<Connection>({ ...at, ...secure, socket });
+      this.#listener = listener;
+      this.port = listener.port;
+    }
+    this.#stopBeating = clock.every(BEAT_MS, () => {
+      const now = clock.now();
+      for (const { data } of this.#connections) data.beat(now);
+    });
+  }
+
+  /**
+   * Lets nobody in from now on. Requests that are here are answered, and their connections closed behind that.
+   * @returns resolves when no connection is left
+   */
+  stop(): Promise<void> {
+    this.#listener.stop(false);
+    for (const { data } of [...this.#connections]) data.finish();
+    return new Promise((resolve) => {
+      this.#empty = resolve;
+      this.#lookWhetherEmpty();
+    });
+  }
+
+  /** Cuts every connection that is left. */
+  cut(): void {
+    for (const socket of [...this.#connections]) socket.terminate();
+    this.#listener.stop(true);
+    this.#stopBeating();
+  }
+
+  #closed(connection: Connection): void {
+    this.#connections.delete(connection);
+    connection.closed();
+    this.#lookWhetherEmpty();
+  }
+
+  #lookWhetherEmpty(): void {
+    if (this.#connections.size === 0) this.#empty?.();
+  }
+}
