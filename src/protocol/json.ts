@@ -51,6 +51,18 @@ function hasBackslash(text: string, start: number, end: number): boolean {
   return false;
 }
 
+/** The number at a place, NaN when another kind of value stands there. Those of few digits are read where they stand. */
+export function numberAt(text: string, { start, end }: Span): number {
+  if (end - start > 15) return Number(text.slice(start, end));
+  let number = 0;
+  for (let i = start; i < end; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (!(digit >= 0 && digit <= 9)) return Number(text.slice(start, end));
+    number = number * 10 + digit;
+  }
+  return number;
+}
+
 /** Whether `part` stands at `at`. */
 export function isAt(text: string, at: number, part: string): boolean {
   if (at + part.length > text.length) return false;

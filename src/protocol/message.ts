@@ -1,5 +1,16 @@
 import { recordOf } from "./parsed.ts";
-import { endOfObject, foldCase, isAt, isJSON, lastOf, members, oneLine, skipSpace, skipValue, splice } from "./json.ts";
+import {
+  endOfObject,
+  foldCase,
+  isAt,
+  isJSON,
+  lastOf,
+  members,
+  numberAt,
+  oneLine,
+  skipSpace,
+  skipValue,
+} from "./json.ts";
 import type { Edit, Member, Span } from "./json.ts";
 
 export type MessageKind = "request" | "notification" | "response";
@@ -20,13 +31,12 @@ const NAMES = ["jsonrpc", "id", "method", "params", "result", "error"];
 export class Message {
   readonly text: string;
   readonly kind: MessageKind;
-  /** Raw token of the id (`5`, `"5"`, `null`), undefined for notifications. */
-  readonly id: string | undefined;
   readonly method: string | undefined;
   readonly idSpan: Span | undefined;
   readonly params: Span | undefined;
   readonly result: Span | undefined;
   readonly error: Span | undefined;
+  #id: string | undefined;
   #paramMembers: readonly Member[] | undefined;
   #metaMembers: readonly Member[] | undefined;
 
@@ -43,7 +53,6 @@ export class Message {
     this.kind = kind;
     this.method = method;
     this.idSpan = id;
-    this.id = id === undefined ? undefined : text.slice(id.start, id.end);
     this.params = params;
     this.result = result;
     this.error = error;
@@ -106,6 +115,17 @@ export class Message {
     return new Message(text, "response", undefined, id, undefined, result, error);
   }
 
+  /** Raw token of the id (`5`, `"5"`, `null`), undefined for notifications. */
+  get id(): string | undefined {
+    if (this.#id === undefined && this.idSpan !== undefined) this.#id = this.slice(this.idSpan);
+    return this.#id;
+  }
+
+  /** The id as a number, where it is one: the ids of our own requests are. */
+  get idNumber(): number {
+    return this.idSpan === undefined ? Number.NaN : numberAt(this.text, this.idSpan);
+  }
+
   /** The members of `params`, none when there are no params or they are not an object. */
   get paramMembers(): readonly Member[] {
     this.#paramMembers ??= this.params === undefined ? [] : (members(this.text, this.params.start) ?? []);
@@ -141,26 +161,23 @@ export class Message {
     return this.text.slice(span.start, span.end);
   }
 
-  /** The text with another id, and further edits. */
-  withId(id: string, ...edits: readonly Edit[]): string {
-    if (this.idSpan === undefined) throw new TypeError("a notification has no id");
-    return this.edited({ start: this.idSpan.start, end: this.idSpan.end, text: id }, ...edits);
+  /** The text with another id, and perhaps something else that is not as it was. */
+  withId(id: string, edit?: Edit): string {
+    const { text, idSpan: at } = this;
+    if (at === undefined) throw new TypeError("a notification has no id");
+    if (edit === undefined) return text.slice(0, at.start) + id + text.slice(at.end);
+    return edit.start < at.start
+      ? text.slice(0, edit.start) + edit.text + text.slice(edit.end, at.start) + id + text.slice(at.end)
+      : text.slice(0, at.start) + id + text.slice(at.end, edit.start) + edit.text + text.slice(edit.end);
   }
 
-  edited(...edits: Edit[]): string {
-    if (edits.length === 1) {
-      const [edit] = edits as [Edit];
-      return this.text.slice(0, edit.start) + edit.text + this.text.slice(edit.end);
-    }
-    return splice(
-      this.text,
-      edits.sort((a, b) => a.start - b.start),
-    );
+  edited(edit: Edit): string {
+    return this.text.slice(0, edit.start) + edit.text + this.text.slice(edit.end);
   }
 
-  /** The same message with edits. */
-  with(...edits: Edit[]): Message {
-    return Message.read(this.edited(...edits), "upstream") as Message;
+  /** The same message with an edit. */
+  with(edit: Edit): Message {
+    return Message.read(this.edited(edit), "upstream") as Message;
   }
 
   /** The parsed params, for the few messages the proxy answers itself. */
