@@ -1,28 +1,12 @@
 import { recordOf } from "./parsed.ts";
-import {
-  endOfObject,
-  foldCase,
-  isAt,
-  isJSON,
-  lastOf,
-  members,
-  numberAt,
-  oneLine,
-  skipSpace,
-  skipValue,
-} from "./json.ts";
+import { isAt, lastOf, members, numberAt, oneLine } from "./json.ts";
 import type { Edit, Member, Span } from "./json.ts";
+import { STRICT_LIMIT, quickParts, slowParts } from "./message-parts.ts";
+import type { MessageParts } from "./message-parts.ts";
 
 export type MessageKind = "request" | "notification" | "response";
 
-/** Texts of upstreams that are longer are judged by their structure alone: results may have megabytes. */
-const FULL_CHECK_LIMIT = 65_536;
-
-/** Up to there our own reading of JSON is faster than the parser's, which makes values; it is not with long strings. */
-const STRICT_LIMIT = 4_096;
 const FREQUENT = ["tools/call", "notifications/progress"];
-
-const NAMES = ["jsonrpc", "id", "method", "params", "result", "error"];
 
 /**
  * One JSON-RPC message as raw text (one line) with the places of what the relay may have to touch.
@@ -40,22 +24,16 @@ export class Message {
   #paramMembers: readonly Member[] | undefined;
   #metaMembers: readonly Member[] | undefined;
 
-  private constructor(
-    text: string,
-    kind: MessageKind,
-    method: string | undefined,
-    id: Span | undefined,
-    params: Span | undefined,
-    result: Span | undefined,
-    error: Span | undefined,
-  ) {
+  private constructor(text: string, kind: MessageKind, parts: MessageParts) {
     this.text = text;
     this.kind = kind;
-    this.method = method;
-    this.idSpan = id;
-    this.params = params;
-    this.result = result;
-    this.error = error;
+    this.method = parts.method === undefined ? undefined : methodAt(text, parts.method);
+    this.idSpan = parts.id;
+    // Params stand beside a response in no message that means anything.
+    this.params = kind === "response" ? undefined : parts.params;
+    this.result = parts.result;
+    this.error = parts.error;
+    this.#paramMembers = kind === "response" ? undefined : parts.paramMembers;
   }
 
   /**
@@ -66,53 +44,21 @@ export class Message {
    */
   static read(input: string, from: "client" | "upstream"): Message | string {
     const text = oneLine(input);
-    const start = skipSpace(text, 0);
-    const top = checkedMembers(text, start, from);
-    if (typeof top === "string") return top;
-    let jsonrpc: Span | undefined;
-    let id: Span | undefined;
-    let method: Span | undefined;
-    let params: Span | undefined;
-    let result: Span | undefined;
-    let error: Span | undefined;
-    for (const member of top) {
-      let twice: Span | undefined;
-      // A second spelling of a name is how one parser is made to see another message than the next one does.
-      if (member.is("jsonrpc")) {
-        twice = jsonrpc;
-        jsonrpc = member;
-      } else if (member.is("id")) {
-        twice = id;
-        id = member;
-      } else if (member.is("method")) {
-        twice = method;
-        method = member;
-      } else if (member.is("params")) {
-        twice = params;
-        params = member;
-      } else if (member.is("result")) {
-        twice = result;
-        result = member;
-      } else if (member.is("error")) {
-        twice = error;
-        error = member;
-      } else if (NAMES.includes(foldCase(member.key))) return `"${member.key}" is not written like that`;
-      if (twice !== undefined) return `"${member.key}" stands there twice`;
-    }
-    if (jsonrpc === undefined || jsonrpc.end - jsonrpc.start !== 5 || !isAt(text, jsonrpc.start, '"2.0"'))
-      return '"jsonrpc" must be "2.0"';
+    const parts = (text.length <= STRICT_LIMIT ? quickParts(text) : undefined) ?? slowParts(text, from);
+    if (typeof parts === "string") return parts;
+    const { id, method, params, result, error } = parts;
+    if (!parts.versioned) return '"jsonrpc" must be "2.0"';
     if (id !== undefined && !isId(text, id, method === undefined)) return '"id" must be a string or a number';
     if (method !== undefined) {
       if (text.charCodeAt(method.start) !== 34) return '"method" must be a string';
       if (result !== undefined || error !== undefined) return "a message is a request or a response, not both";
       if (params !== undefined && !isContainer(text, params)) return '"params" must be an object';
-      const name = methodAt(text, method);
-      return new Message(text, id === undefined ? "notification" : "request", name, id, params, undefined, undefined);
+      return new Message(text, id === undefined ? "notification" : "request", parts);
     }
     if (result === undefined && error === undefined) return 'neither "method" nor "result" nor "error"';
     if (result !== undefined && error !== undefined) return '"result" and "error" exclude each other';
     if (id === undefined) return 'a response needs the "id" of its request';
-    return new Message(text, "response", undefined, id, undefined, result, error);
+    return new Message(text, "response", parts);
   }
 
   /** Raw token of the id (`5`, `"5"`, `null`), undefined for notifications. */
@@ -184,29 +130,6 @@ export class Message {
   parsedParams(): Readonly<Record<string, unknown>> {
     return recordOf(this.params === undefined ? {} : JSON.parse(this.slice(this.params)));
   }
-}
-
-/**
- * The members of the object that is the message.
- * @returns a sentence when the text is JSON but no object
- * @throws SyntaxError when it is not JSON
- */
-function checkedMembers(text: string, start: number, from: "client" | "upstream"): readonly Member[] | string {
-  const strict = text.length <= STRICT_LIMIT ? members(text, start, true) : undefined;
-  if (strict !== undefined && endsAt(text, endOfObject(text, start, strict))) return strict;
-  if ((from === "client" || text.length <= FULL_CHECK_LIMIT) && !isJSON(text)) throw new SyntaxError("not JSON");
-  const top = members(text, start);
-  if (top === undefined) {
-    if (text.charCodeAt(start) !== 123 && skipValue(text, start) !== -1) return "a message is a JSON object";
-    throw new SyntaxError("not JSON");
-  }
-  if (!endsAt(text, endOfObject(text, start, top))) throw new SyntaxError("not JSON");
-  return top;
-}
-
-/** Whether nothing but white space follows. Mostly nothing at all does, and reading behind the end is slow. */
-function endsAt(text: string, at: number): boolean {
-  return at === text.length || skipSpace(text, at) === text.length;
 }
 
 /** The name of a method. Of those that most messages have no new text is made. */
