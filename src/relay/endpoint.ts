@@ -361,7 +361,9 @@ export class ServerEndpoint implements Endpoint {
     const span = message.param("level");
     const most = this.switchboard.lineOf(session, caller).mostVerboseWith(rank, session);
     const upward =
-      most === rank || span === undefined ? message : message.with({ ...span, text: `"${levelName(most)}"` });
+      most === rank || span === undefined
+        ? message
+        : message.with({ start: span.start, end: span.end, text: `"${levelName(most)}"` });
     const ended = (succeeded: boolean): void => {
       if (!succeeded) session.logRank = before;
     };
