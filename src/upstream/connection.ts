@@ -226,7 +226,7 @@ export class Connection {
     if (message.method === "notifications/progress") {
       const token = message.param("progressToken");
       const id = token === undefined ? Number.NaN : numberAt(message.text, token);
-      const task = this.#tasks.get(id);
+      const task = this.#tasks.size === 0 ? undefined : this.#tasks.get(id);
       if (task?.progressToken !== undefined) return task.related(message);
       const entry = this.#entries.get(id);
       // Progress nobody asked for, or for a request that is over, has no reader.
