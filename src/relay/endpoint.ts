@@ -246,7 +246,7 @@ export class ServerEndpoint implements Endpoint {
     reply: Reply,
     hooks?: ExchangeHooks,
   ): Exchange {
-    return this.switchboard.relay({ message, caller, session, reply, ...(hooks === undefined ? {} : { hooks }) });
+    return this.switchboard.relay({ message, caller, session, reply, hooks });
   }
 
   /** What the caller may use here; undefined where nothing is kept from him. */
@@ -282,20 +282,37 @@ export class ServerEndpoint implements Endpoint {
     watched: WatchedCall | undefined,
     spelled: string | undefined,
   ): Exchange | undefined {
-    const deny = (): undefined => {
-      this.switchboard.meter.denied++;
-      watched?.ended("denied");
-      return refuse(message, reply, missingTool(spelled ?? message.stringParam("name") ?? ""));
-    };
     const offered = this.#allows(message, caller, session);
-    const relay = (): Exchange =>
-      watched === undefined
-        ? this.#relay(message, caller, session, reply)
-        : this.#relay(message, caller, session, reply, { ended: (good) => watched.ended(good ? "ok" : "failed") });
-    if (offered === true) return relay();
-    if (offered === false) return deny();
-    void offered.then((found) => (found ? void relay() : deny()));
+    if (offered === true) return this.#passCall(message, caller, session, reply, watched);
+    if (offered === false) return this.#refuseCall(message, reply, watched, spelled);
+    void offered.then((found) => {
+      if (found) this.#passCall(message, caller, session, reply, watched);
+      else this.#refuseCall(message, reply, watched, spelled);
+    });
     return undefined;
+  }
+
+  #passCall(
+    message: Message,
+    caller: Caller,
+    session: Session | undefined,
+    reply: Reply,
+    watched: WatchedCall | undefined,
+  ): Exchange {
+    return watched === undefined
+      ? this.#relay(message, caller, session, reply)
+      : this.#relay(message, caller, session, reply, { ended: (good) => watched.ended(good ? "ok" : "failed") });
+  }
+
+  #refuseCall(
+    message: Message,
+    reply: Reply,
+    watched: WatchedCall | undefined,
+    spelled: string | undefined,
+  ): undefined {
+    this.switchboard.meter.denied++;
+    watched?.ended("denied");
+    return refuse(message, reply, missingTool(spelled ?? message.stringParam("name") ?? ""));
   }
 
   #allows(message: Message, caller: Caller, session: Session | undefined): boolean | Promise<boolean> {

@@ -78,5 +78,5 @@ export function listenNarrowed(message: Message, rights: ServerRights): Message 
   const wanted = (message.parsedParams()["notifications"] ?? {}) as Record<string, unknown>;
   if (typeof wanted !== "object") return message;
   const tools = rights.any && wanted["toolsListChanged"] === true;
-  return message.with({ ...span, text: tools ? '{"toolsListChanged":true}' : "{}" });
+  return message.with({ start: span.start, end: span.end, text: tools ? '{"toolsListChanged":true}' : "{}" });
 }

@@ -27,7 +27,9 @@ export function setLevel(switchboard: Switchboard, call: Call): Exchange | undef
   const span = message.param("level");
   const most = switchboard.lineOf(session, caller).mostVerboseWith(rank, session);
   const upward =
-    most === rank || span === undefined ? message : message.with({ ...span, text: `"${levelName(most)}"` });
+    most === rank || span === undefined
+      ? message
+      : message.with({ start: span.start, end: span.end, text: `"${levelName(most)}"` });
   const ended = (succeeded: boolean): void => {
     if (!succeeded) session.logRank = before;
   };
