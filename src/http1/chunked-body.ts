@@ -14,7 +14,8 @@ export interface Framing {
   readonly over: boolean;
   /**
    * Takes what belongs to the body.
-   * @param part hears its content
+   * @param bytes may be changed as far as they are taken
+   * @param part hears its content, in one piece
    * @returns how many bytes it took
    * @throws BadRequest when the framing is broken: nothing can be made of what follows
    */
@@ -56,10 +57,15 @@ export class ChunkedBody implements Framing {
 
   take(bytes: Buffer, part: (content: Buffer) => void): number {
     let at = 0;
+    // The content is moved together: a chunk of one byte must not cost an object.
+    let first = 0;
+    let last = 0;
     while (at < bytes.length && this.#state !== "over") {
       if (this.#state === "content") {
         const end = Math.min(bytes.length, at + this.#left);
-        part(bytes.subarray(at, end));
+        if (last === 0) first = last = at;
+        if (last !== at) bytes.copyWithin(last, at, end);
+        last += end - at;
         this.#left -= end - at;
         at = end;
         if (this.#left === 0) this.#state = "end of chunk";
@@ -72,6 +78,7 @@ export class ChunkedBody implements Framing {
       if (this.#line.length > (this.#state === "trailer" ? MAX_TRAILER_BYTES : MAX_SIZE_LINE)) broken();
       if (feed !== -1) this.#endLine();
     }
+    if (last > first) part(bytes.subarray(first, last));
     return at;
   }
 

@@ -14,13 +14,17 @@ export function toRequest(incoming: Incoming): Request {
 }
 
 function streamOf({ body }: Incoming): ReadableStream<Uint8Array> {
-  return new ReadableStream({
-    async pull(controller) {
-      const part = await body.next();
-      if (part === undefined) controller.close();
-      else controller.enqueue(part);
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        const part = await body.next();
+        if (part === undefined) controller.close();
+        else controller.enqueue(part);
+      },
     },
-  });
+    // Nothing before somebody asks: who was not told to go on need not send what nobody wants.
+    { highWaterMark: 0 },
+  );
 }
 
 /** An answer that was given in the form of the Fetch standard. Its body is read to its end first. */

@@ -31,6 +31,11 @@ const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e\x80-\xff]+) HTT
 /** Everything but control characters; a tab may stand inside. */
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const LENGTH = /^\d{1,15}$/;
+/**
+ * What is meant by any other is not known here (RFC 9110 section 9.1). `CONNECT` asks for a tunnel; and what is built on
+ * the Fetch standard would take `get` and, with Bun 1.4, `TRACK` for GET.
+ */
+const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"]);
 /** Says which host is meant where the client did not, so that there is a URL; it is refused for that later. */
 const NO_HOST = "nowhere.invalid";
 
@@ -45,6 +50,7 @@ export function readHead(text: string, scheme: "http" | "https"): RequestHead {
   const lines = text.split("\r\n");
   const [, method = "", target = "", major, minor] = REQUEST_LINE.exec(lines[0] ?? "") ?? bad("the request line");
   if (major !== "1") throw new BadRequest(505, "HTTP version not supported: speak HTTP/1.1");
+  if (!METHODS.has(method)) throw new BadRequest(501, "Method not implemented");
   const version = minor === "0" ? "1.0" : "1.1";
   const headers = new RequestHeaders();
   const seen = new Set<string>();
@@ -53,13 +59,14 @@ export function readHead(text: string, scheme: "http" | "https"): RequestHead {
     const colon = line.indexOf(":");
     const name = line.slice(0, colon);
     if (colon === -1 || !TOKEN.test(name)) bad("a header line");
-    const value = line.slice(colon + 1).replace(/^[\t ]+|[\t ]+$/g, "");
+    const value = trimmed(line, colon + 1);
     if (!FIELD_VALUE.test(value)) bad(`the header ${name}`);
     const key = name.toLowerCase();
     if (SINGLE.has(key) && seen.has(key)) bad(`the header ${name}: it stands there twice`);
     seen.add(key);
     headers.add(key, value);
   }
+  if (version === "1.1" && !headers.has("host")) bad("the Host header is missing");
   const authority = authorityOf(target);
   // The target says more exactly what is meant, and a server must not look at the header then (RFC 9112 section 3.2.2).
   if (authority !== undefined) headers.set("host", authority);
@@ -110,6 +117,19 @@ function urlOf(target: string, host: string | null, scheme: string): string {
   const named = host === null || /[^\x21-\x7e]|[/?#@\\]/.test(host) ? NO_HOST : host;
   const url = URL.parse(`${scheme}://${named}${rest}`) ?? URL.parse(`${scheme}://${NO_HOST}${rest}`);
   return url?.href ?? bad("the request target");
+}
+
+/** What stands from there on, without the blanks around it. An expression would look at a run of n blanks n times. */
+function trimmed(line: string, from: number): string {
+  let start = from;
+  let end = line.length;
+  while (start < end && isBlank(line.charCodeAt(start))) start++;
+  while (end > start && isBlank(line.charCodeAt(end - 1))) end--;
+  return line.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9;
 }
 
 function tokensOf(header: string | null): readonly string[] {
