@@ -31,11 +31,6 @@ const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e\x80-\xff]+) HTT
 /** Everything but control characters; a tab may stand inside. */
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const LENGTH = /^\d{1,15}$/;
-/**
- * What is meant by any other is not known here (RFC 9110 section 9.1). `CONNECT` asks for a tunnel; and what is built on
- * the Fetch standard would take `get` and, with Bun 1.4, `TRACK` for GET.
- */
-const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE"]);
 /** Says which host is meant where the client did not, so that there is a URL; it is refused for that later. */
 const NO_HOST = "nowhere.invalid";
 
@@ -50,7 +45,6 @@ export function readHead(text: string, scheme: "http" | "https"): RequestHead {
   const lines = text.split("\r\n");
   const [, method = "", target = "", major, minor] = REQUEST_LINE.exec(lines[0] ?? "") ?? bad("the request line");
   if (major !== "1") throw new BadRequest(505, "HTTP version not supported: speak HTTP/1.1");
-  if (!METHODS.has(method)) throw new BadRequest(501, "Method not implemented");
   const version = minor === "0" ? "1.0" : "1.1";
   const headers = new RequestHeaders();
   const seen = new Set<string>();
