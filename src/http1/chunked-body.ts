@@ -3,8 +3,12 @@ import { BadRequest } from "./request-head.ts";
 /** Longest line that announces a chunk; extensions in it mean nothing to us. */
 const MAX_SIZE_LINE = 256;
 const MAX_TRAILER_BYTES = 8_192;
-const SIZE_LINE = /^([0-9a-f]{1,13})(?:[\t ]*;[\t\x20-\x7e\x80-\xff]*)?$/i;
+const TOKEN = String.raw`[!#$%&'*+.^_\`|~0-9A-Za-z-]+`;
+const EXTENSION = String.raw`;${TOKEN}(?:=(?:${TOKEN}|"[\t !#-\[\]-~\x80-\xff]*"))?`;
+const SIZE_LINE = new RegExp(`^([0-9A-Fa-f]{1,13})(?:${EXTENSION})*$`);
 const TRAILER_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*$/;
+/** These would come too late to mean anything, and whoever reads them after all sees another request. */
+const LATE_LINE = /^(?:content-length|transfer-encoding|host):/i;
 const LF = 10;
 const CR = 13;
 
@@ -104,7 +108,7 @@ export class ChunkedBody implements Framing {
           return;
         }
         this.#trailerBytes += line.length;
-        if (this.#trailerBytes > MAX_TRAILER_BYTES || !TRAILER_LINE.test(line)) broken();
+        if (this.#trailerBytes > MAX_TRAILER_BYTES || !TRAILER_LINE.test(line) || LATE_LINE.test(line)) broken();
         return;
       case "content":
       case "over":

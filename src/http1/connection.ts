@@ -8,7 +8,7 @@ import { ChunkedBody, MeasuredBody } from "./chunked-body.ts";
 import type { Framing } from "./chunked-body.ts";
 import { Incoming } from "./incoming.ts";
 import type { Peer } from "./incoming.ts";
-import { IncomingBody } from "./incoming-body.ts";
+import { BodyBroken, IncomingBody } from "./incoming-body.ts";
 import { Output } from "./output.ts";
 import { BadRequest, readHead } from "./request-head.ts";
 import type { RequestHead } from "./request-head.ts";
@@ -246,13 +246,19 @@ export class Connection implements Outlet, Peer {
     try {
       answer = this.#deps.handler(request);
     } catch (error) {
-      answer = this.#deps.failed(error);
+      answer = this.#failed(error);
     }
     if (answer instanceof Answer) return this.#answer(request, answer);
     answer.then(
       (later) => this.#answerLater(request, later),
-      (error: unknown) => this.#answerLater(request, this.#deps.failed(error)),
+      (error: unknown) => this.#answerLater(request, this.#failed(error)),
     );
+  }
+
+  #failed(error: unknown): Answer {
+    // The client's doing, which is not worth a line in the log.
+    if (error instanceof BodyBroken) return this.#deps.refuse(400, "Bad request: the body could not be read");
+    return this.#deps.failed(error);
   }
 
   #takeBody(framing: Framing): boolean {
