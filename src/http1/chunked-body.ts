@@ -107,7 +107,7 @@ export class ChunkedBody implements Framing {
           this.#state = "over";
           return;
         }
-        this.#trailerBytes += line.length;
+        this.#trailerBytes += line.length + 2;
         if (this.#trailerBytes > MAX_TRAILER_BYTES || !TRAILER_LINE.test(line) || LATE_LINE.test(line)) broken();
         return;
       case "content":

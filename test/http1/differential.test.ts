@@ -79,6 +79,9 @@ function difference(bytes: string, ours: readonly Seen[], { requests, error }: N
     const theirs = requests[index];
     // Sloppy clients write names as they are; Node wants them escaped, and both see where the target ends.
     if (theirs === undefined && error === "HPE_INVALID_URL" && /^\S+ \S*[\x80-\xff]/m.test(bytes)) return undefined;
+    // A tab behind a value is no part of it (RFC 9110 section 5.5); of a length Node takes it for one, and refuses that.
+    if (theirs === undefined && error === "HPE_INVALID_CONTENT_LENGTH" && /^content-length:[ \t]*\d+ *\t/im.test(bytes))
+      return undefined;
     // Node refuses methods that it has not heard of; here that is for whoever serves the path.
     if (theirs === undefined && !NODE_METHODS.has(mine.method)) return undefined;
     if (theirs === undefined) return `request ${index} is seen here only; Node: ${error ?? "waits for more"}`;
