@@ -1,8 +1,9 @@
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { canonical } from "../protocol/eras/canonical.ts";
 import { rawParam } from "../protocol/eras/envelope.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Principal } from "../policy/principal.ts";
+import { digestOf } from "../store/kept.ts";
 import { Recent } from "../store/recent.ts";
 import type { Sealer } from "../store/sealer.ts";
 import type { Clock } from "../telemetry/clock.ts";
@@ -173,5 +174,5 @@ function digest(request: Message): string {
     const raw = rawParam(request, key);
     return raw === undefined ? "" : canonical(raw);
   });
-  return createHash("sha256").update(JSON.stringify(parts)).digest("base64url");
+  return digestOf(parts);
 }
