@@ -1,6 +1,6 @@
 import type { Socket } from "bun";
 import type { Clock } from "../telemetry/clock.ts";
-import { LAST_CHUNK, answerHead, chunk } from "./answer-head.ts";
+import { CHUNK_END, LAST_CHUNK, answerHead, chunkStart } from "./answer-head.ts";
 import type { HttpDate } from "./answer-head.ts";
 import { Answer } from "./answer.ts";
 import type { Outlet, StreamedBody } from "./answer.ts";
@@ -26,6 +26,7 @@ const IDLE_MS = 40_000;
 /** After the last answer: time for the client to read it before what it still sends would reset the connection. */
 const LINGER_MS = 2_000;
 const END_OF_HEAD = "\r\n\r\n";
+const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 const NOTHING = Buffer.alloc(0);
 const LF = 10;
 const CR = 13;
@@ -139,15 +140,14 @@ export class Connection implements Outlet, Peer {
   }
 
   write(text: string): boolean {
-    return this.#say(this.#inChunks ? chunk(text) : text);
+    return this.#part("", text, "");
   }
 
   end(text: string): void {
     if (this.#stream === undefined) return;
     this.#stream = undefined;
     this.#answered = true;
-    if (this.#inChunks) this.#say((text === "" ? "" : chunk(text)) + LAST_CHUNK);
-    else this.#say(text);
+    this.#part("", text, this.#inChunks ? LAST_CHUNK : "");
     this.#settle();
   }
 
@@ -155,8 +155,18 @@ export class Connection implements Outlet, Peer {
     this.#socket.terminate();
   }
 
-  #say(what: string | Uint8Array): boolean {
-    const all = this.#output.write(what);
+  /** Says a part of a stream, with what stands before and behind it. */
+  #part(before: string, text: string, behind: string): boolean {
+    const size = Buffer.byteLength(text);
+    const framed = this.#inChunks && size > 0;
+    const start = framed ? before + chunkStart(size) : before;
+    const end = framed ? CHUNK_END + behind : behind;
+    return this.#say(start + text + end, Buffer.byteLength(start) + size + end.length);
+  }
+
+  /** @param size in bytes */
+  #say(what: string | Uint8Array, size: number): boolean {
+    const all = this.#output.write(what, size);
     if (!all) this.#since = this.#deps.clock.now();
     return all;
   }
@@ -251,7 +261,7 @@ export class Connection implements Outlet, Peer {
     if (this.#framing === undefined || this.#ending) return;
     if (this.#awaitsContinue) {
       this.#awaitsContinue = false;
-      this.#say("HTTP/1.1 100 Continue\r\n\r\n");
+      this.#say(CONTINUE, CONTINUE.length);
     }
     this.#advance();
   }
@@ -275,16 +285,18 @@ export class Connection implements Outlet, Peer {
       const length = this.#inChunks ? "chunked" : "until the end";
       const first = body.open(this);
       const lines = answerHead(answer, { length, closes: this.#last }, date);
-      this.#say(lines + (first === "" || !this.#inChunks ? first : chunk(first)));
+      this.#part(lines, first, "");
       return;
     }
     const length = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
     const lines = answerHead(answer, { length, closes: this.#last }, date);
     this.#answered = true;
-    if (typeof body === "string") this.#say(method === "HEAD" ? lines : lines + body);
+    const size = Buffer.byteLength(lines);
+    if (method === "HEAD" || length === 0) this.#say(lines, size);
+    else if (typeof body === "string") this.#say(lines + body, size + length);
     else {
-      this.#say(lines);
-      if (method !== "HEAD" && length > 0) this.#say(body);
+      this.#say(lines, size);
+      this.#say(body, length);
     }
     this.#settle();
   }
@@ -321,8 +333,9 @@ export class Connection implements Outlet, Peer {
     const answer =
       error instanceof BadRequest ? this.#deps.refuse(error.status, error.message) : this.#deps.failed(error);
     const body = answer.body as string;
-    const framing = { length: Buffer.byteLength(body), closes: true };
-    this.#say(answerHead(answer, framing, this.#deps.date.at(this.#deps.clock.now())) + body);
+    const length = Buffer.byteLength(body);
+    const lines = answerHead(answer, { length, closes: true }, this.#deps.date.at(this.#deps.clock.now()));
+    this.#say(lines + body, Buffer.byteLength(lines) + length);
     this.#end();
   }
 

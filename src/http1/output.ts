@@ -15,10 +15,12 @@ export class Output {
     return this.#unsent !== undefined;
   }
 
-  /** @returns whether all of it has left */
-  write(what: string | Uint8Array): boolean {
+  /**
+   * @param size in bytes; counting them takes as long as writing them
+   * @returns whether all of it has left
+   */
+  write(what: string | Uint8Array, size: number): boolean {
     if (this.#closed) return true;
-    const size = typeof what === "string" ? Buffer.byteLength(what) : what.byteLength;
     const written = this.waiting ? 0 : Math.max(0, this.#socket.write(what));
     if (written >= size) return true;
     const bytes = typeof what === "string" ? Buffer.from(what) : Buffer.from(what.buffer, what.byteOffset, size);
