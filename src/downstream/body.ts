@@ -1,4 +1,5 @@
 import { Answer } from "../http1/answer.ts";
+import { Gathering } from "../http1/gathering.ts";
 import type { Incoming } from "../http1/incoming.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import type { ReplyHeaders } from "./http-reply.ts";
@@ -56,14 +57,12 @@ export function decode(bytes: Uint8Array): string {
 
 /** What comes in parts is counted while it comes. */
 async function readParts({ body }: Incoming, maxBytes: number): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
+  const all = new Gathering();
   for (let part = await body.next(); part !== undefined; part = await body.next()) {
-    bytes += part.byteLength;
-    if (bytes > maxBytes) throw new BodyTooLarge();
-    parts.push(part);
+    if (all.length + part.length > maxBytes) throw new BodyTooLarge();
+    all.add(part);
   }
-  return decode(Buffer.concat(parts));
+  return decode(all.all);
 }
 
 /** The answer to a body that could not be read to its end. */

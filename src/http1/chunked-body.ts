@@ -3,8 +3,12 @@ import { BadRequest } from "./request-head.ts";
 /** Longest line that announces a chunk; extensions in it mean nothing to us. */
 const MAX_SIZE_LINE = 256;
 const MAX_TRAILER_BYTES = 8_192;
-const SIZE_LINE = /^([0-9a-f]{1,13})(?:[\t ]*;[\t\x20-\x7e\x80-\xff]*)?$/i;
+const TOKEN = String.raw`[!#$%&'*+.^_\`|~0-9A-Za-z-]+`;
+const EXTENSION = String.raw`;${TOKEN}(?:=(?:${TOKEN}|"[\t !#-\[\]-~\x80-\xff]*"))?`;
+const SIZE_LINE = new RegExp(`^([0-9A-Fa-f]{1,13})(?:${EXTENSION})*$`);
 const TRAILER_LINE = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*$/;
+/** These would come too late to mean anything, and whoever reads them after all sees another request. */
+const LATE_LINE = /^(?:content-length|transfer-encoding|host):/i;
 const LF = 10;
 const CR = 13;
 
@@ -14,7 +18,8 @@ export interface Framing {
   readonly over: boolean;
   /**
    * Takes what belongs to the body.
-   * @param part hears its content
+   * @param bytes may be changed as far as they are taken
+   * @param part hears its content, in one piece
    * @returns how many bytes it took
    * @throws BadRequest when the framing is broken: nothing can be made of what follows
    */
@@ -56,10 +61,15 @@ export class ChunkedBody implements Framing {
 
   take(bytes: Buffer, part: (content: Buffer) => void): number {
     let at = 0;
+    // The content is moved together: a chunk of one byte must not cost an object.
+    let first = 0;
+    let last = 0;
     while (at < bytes.length && this.#state !== "over") {
       if (this.#state === "content") {
         const end = Math.min(bytes.length, at + this.#left);
-        part(bytes.subarray(at, end));
+        if (last === 0) first = last = at;
+        if (last !== at) bytes.copyWithin(last, at, end);
+        last += end - at;
         this.#left -= end - at;
         at = end;
         if (this.#left === 0) this.#state = "end of chunk";
@@ -72,6 +82,7 @@ export class ChunkedBody implements Framing {
       if (this.#line.length > (this.#state === "trailer" ? MAX_TRAILER_BYTES : MAX_SIZE_LINE)) broken();
       if (feed !== -1) this.#endLine();
     }
+    if (last > first) part(bytes.subarray(first, last));
     return at;
   }
 
@@ -96,8 +107,8 @@ export class ChunkedBody implements Framing {
           this.#state = "over";
           return;
         }
-        this.#trailerBytes += line.length;
-        if (this.#trailerBytes > MAX_TRAILER_BYTES || !TRAILER_LINE.test(line)) broken();
+        this.#trailerBytes += line.length + 2;
+        if (this.#trailerBytes > MAX_TRAILER_BYTES || !TRAILER_LINE.test(line) || LATE_LINE.test(line)) broken();
         return;
       case "content":
       case "over":

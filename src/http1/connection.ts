@@ -8,21 +8,25 @@ import { ChunkedBody, MeasuredBody } from "./chunked-body.ts";
 import type { Framing } from "./chunked-body.ts";
 import { Incoming } from "./incoming.ts";
 import type { Peer } from "./incoming.ts";
-import { IncomingBody } from "./incoming-body.ts";
+import { BodyBroken, IncomingBody } from "./incoming-body.ts";
 import { Output } from "./output.ts";
 import { BadRequest, readHead } from "./request-head.ts";
 import type { RequestHead } from "./request-head.ts";
 
 /** Longest head of a request. */
 const MAX_HEAD_BYTES = 16 * 1_024;
-/** What a client may send ahead while it waits for an answer. */
-const MAX_AHEAD_BYTES = 64 * 1_024;
+/** What a client may send ahead while it waits for an answer. Each byte of it may come alone, and then all is copied. */
+const MAX_AHEAD_BYTES = 16 * 1_024;
 /** What of a body is read for nothing, so that a connection can be used again. */
 const MAX_WASTE_BYTES = 64 * 1_024;
 /** A head that has not come by then is dripped on purpose. */
 const HEAD_MS = 10_000;
+/** A body that has not come by then; who reads it may have less patience. */
+const BODY_MS = 40_000;
 /** A connection without a request, or whose client does not read, is closed after this. */
 const IDLE_MS = 40_000;
+/** Heads that repeat come faster than that; others are not worth their memory. */
+const FORGET_MS = 3_000;
 /** After the last answer: time for the client to read it before what it still sends would reset the connection. */
 const LINGER_MS = 2_000;
 const END_OF_HEAD = "\r\n\r\n";
@@ -35,6 +39,8 @@ export type Handler = (request: Incoming) => Answer | Promise<Answer>;
 
 /** What all connections of one listener share. */
 export interface ConnectionDeps {
+  /** Has no addresses. */
+  readonly unix: boolean;
   readonly scheme: "http" | "https";
   readonly clock: Clock;
   readonly date: HttpDate;
@@ -53,7 +59,7 @@ export class Connection implements Outlet, Peer {
   readonly #socket: Socket<Connection>;
   readonly #deps: ConnectionDeps;
   readonly #output: Output;
-  #address: string | null | undefined;
+  readonly address: string | null;
   /** What has come and is not taken yet. */
   #input: Buffer = NOTHING;
   #paused = false;
@@ -74,6 +80,8 @@ export class Connection implements Outlet, Peer {
   /** Nothing is read any more but to throw it away. */
   #ending = false;
   #advancing = false;
+  /** Others have their turn before the next request. */
+  #resting = false;
   /** When what is waited for began, in milliseconds since the epoch. */
   #since: number;
 
@@ -82,11 +90,8 @@ export class Connection implements Outlet, Peer {
     this.#deps = deps;
     this.#since = deps.clock.now();
     this.#output = new Output(socket);
-  }
-
-  get address(): string | null {
-    if (this.#address === undefined) this.#address = this.#socket.remoteAddress ?? null;
-    return this.#address;
+    // A broken connection has none any more, and somebody who may ask then would take it for a Unix socket, and trust it.
+    this.address = deps.unix ? null : (socket.remoteAddress ?? null);
   }
 
   /** Something has come. */
@@ -114,23 +119,36 @@ export class Connection implements Outlet, Peer {
     this.#ending = true;
     this.#input = NOTHING;
     this.#output.close();
-    this.#request = this.#stream = this.#framing = this.#lastHead = undefined;
-    stream?.left();
-    request?.leave();
+    this.#request = this.#stream = this.#framing = undefined;
+    this.#forget();
+    try {
+      stream?.left();
+    } finally {
+      request?.leave();
+    }
   }
 
   /** Looks after what takes too long. @param now in milliseconds since the epoch */
   beat(now: number): void {
     const waited = now - this.#since;
+    if (waited >= FORGET_MS) this.#forget();
     if (this.#ending) {
-      if (waited >= LINGER_MS) this.#socket.terminate();
+      if (waited >= LINGER_MS) this.cut();
     } else if (this.#output.waiting) {
-      if (waited >= IDLE_MS) this.#socket.terminate();
+      if (waited >= IDLE_MS) this.cut();
     } else if (!this.#free) {
       if (this.#answered && waited >= HEAD_MS) this.#end();
+      else if (this.#framing !== undefined && this.#stream === undefined && waited >= BODY_MS)
+        this.#refuse(new BadRequest(408, "Request timeout: the body did not arrive in time"));
     } else if (this.#input.length === 0) {
       if (waited >= IDLE_MS) this.#end();
     } else if (waited >= HEAD_MS) this.#refuse(new BadRequest(408, "Request timeout: the head did not arrive in time"));
+  }
+
+  /** Something went wrong here that is not the doing of a request, so that no answer can be trusted. */
+  fail(error: unknown): void {
+    this.#deps.failed(error);
+    this.cut();
   }
 
   /** Takes no request after the one that is being answered. */
@@ -176,18 +194,25 @@ export class Connection implements Outlet, Peer {
     return this.#request === undefined && this.#stream === undefined && !this.#answered;
   }
 
+  #forget(): void {
+    this.#lastText = "";
+    this.#lastHead = undefined;
+  }
+
   /** Goes on with what has come, as far as that is possible now. */
   #advance(): void {
     // An answer that is there at once leads back here.
-    if (this.#advancing) return;
+    if (this.#advancing || this.#ending) return;
     this.#advancing = true;
     try {
       while (this.#input.length > 0 && !this.#ending && this.#step());
     } catch (error) {
-      this.#refuse(error);
+      if (error instanceof BadRequest) this.#refuse(error);
+      else this.fail(error);
     } finally {
       this.#advancing = false;
     }
+    if (this.#ending) return;
     const full = this.#input.length > MAX_AHEAD_BYTES;
     if (full === this.#paused) return;
     this.#paused = full;
@@ -198,7 +223,7 @@ export class Connection implements Outlet, Peer {
   /** Takes one thing of what has come. @returns whether to look again */
   #step(): boolean {
     if (this.#framing !== undefined) return this.#takeBody(this.#framing);
-    return this.#free && !this.#last && this.#takeHead();
+    return this.#free && !this.#last && !this.#resting && this.#takeHead();
   }
 
   #takeHead(): boolean {
@@ -225,6 +250,7 @@ export class Connection implements Outlet, Peer {
       this.#framing = head.body === "chunked" ? new ChunkedBody() : new MeasuredBody(head.body);
       this.#input = rest;
       this.#awaitsContinue = head.expectsContinue && rest.length === 0;
+      this.#since = this.#deps.clock.now();
     }
     const request = new Incoming(head, this, new IncomingBody(whole, () => this.#wanted()));
     this.#request = request;
@@ -233,21 +259,25 @@ export class Connection implements Outlet, Peer {
     try {
       answer = this.#deps.handler(request);
     } catch (error) {
-      answer = this.#deps.failed(error);
+      answer = this.#failed(error);
     }
     if (answer instanceof Answer) return this.#answer(request, answer);
     answer.then(
-      (later) => this.#answer(request, later),
-      (error: unknown) => this.#answer(request, this.#deps.failed(error)),
+      (later) => this.#answerLater(request, later),
+      (error: unknown) => this.#answerLater(request, this.#failed(error)),
     );
+  }
+
+  #failed(error: unknown): Answer {
+    // The client's doing, which is not worth a line in the log.
+    if (error instanceof BodyBroken) return this.#deps.refuse(400, "Bad request: the body could not be read");
+    return this.#deps.failed(error);
   }
 
   #takeBody(framing: Framing): boolean {
     const body = this.#request?.body;
-    if (body?.full === true && !this.#answered) return false;
-    const taken = framing.take(this.#input, (part) => {
-      if (!this.#answered) body?.push(part);
-    });
+    if (body?.full === true) return false;
+    const taken = framing.take(this.#input, (part) => body?.push(part));
     this.#input = behind(this.#input, taken);
     if (!framing.over) return false;
     this.#framing = undefined;
@@ -258,7 +288,7 @@ export class Connection implements Outlet, Peer {
 
   /** Somebody reads the body, and takes more of it. */
   #wanted(): void {
-    if (this.#framing === undefined || this.#ending) return;
+    if (this.#framing === undefined || this.#answered || this.#ending) return;
     if (this.#awaitsContinue) {
       this.#awaitsContinue = false;
       this.#say(CONTINUE, CONTINUE.length);
@@ -267,38 +297,52 @@ export class Connection implements Outlet, Peer {
   }
 
   #answer(request: Incoming, answer: Answer): void {
-    const { body } = answer;
+    const { body, status } = answer;
     const streamed = typeof body !== "string" && !(body instanceof Uint8Array);
     if (this.#request !== request) return streamed ? body.left() : undefined;
     const { method, version } = request;
     this.#inChunks = streamed && version === "1.1";
     if (answer.closes || (streamed && !this.#inChunks) || !this.#canSkipBody(request)) this.#last = true;
-    // What nobody has read is in nobody's way.
     request.body.discard();
     const date = this.#deps.date.at(this.#deps.clock.now());
+    const closes = this.#last;
+    const bodiless = method === "HEAD" || status === 204 || status === 304;
     if (streamed) {
+      const length = this.#inChunks ? "chunked" : "until the end";
+      const lines = answerHead(answer, { length, closes }, date);
+      if (bodiless) {
+        body.left();
+        this.#answered = true;
+        this.#say(lines, Buffer.byteLength(lines));
+        return this.#settle();
+      }
       // Many streams may be open, and for long: what was asked is not kept.
-      this.#lastText = "";
-      this.#lastHead = undefined;
+      this.#forget();
       if (!request.isAwaited) this.#request = undefined;
       this.#stream = body;
-      const length = this.#inChunks ? "chunked" : "until the end";
-      const first = body.open(this);
-      const lines = answerHead(answer, { length, closes: this.#last }, date);
-      this.#part(lines, first, "");
+      this.#part(lines, body.open(this), "");
       return;
     }
     const length = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
-    const lines = answerHead(answer, { length, closes: this.#last }, date);
+    const lines = answerHead(answer, { length, closes }, date);
     this.#answered = true;
     const size = Buffer.byteLength(lines);
-    if (method === "HEAD" || length === 0) this.#say(lines, size);
+    if (bodiless || length === 0) this.#say(lines, size);
     else if (typeof body === "string") this.#say(lines + body, size + length);
     else {
       this.#say(lines, size);
       this.#say(body, length);
     }
     this.#settle();
+  }
+
+  /** An answer that was waited for, so that nobody would catch what goes wrong. */
+  #answerLater(request: Incoming, answer: Answer): void {
+    try {
+      this.#answer(request, answer);
+    } catch (error) {
+      this.fail(error);
+    }
   }
 
   /** Whether so little of the body is still to come that it can be read for nothing. */
@@ -316,27 +360,41 @@ export class Connection implements Outlet, Peer {
     if (this.#framing === undefined) {
       this.#request = undefined;
       this.#answered = false;
+      if (this.#input.length > 0) this.#rest();
     }
     this.#advance();
   }
 
-  /** What comes cannot be read, so that nobody knows where the next request would begin. */
-  #refuse(error: unknown): void {
+  /** Requests that were sent all at once are taken one in a turn of the event loop: thousands of them fit in one read. */
+  #rest(): void {
+    if (this.#resting) return;
+    this.#resting = true;
+    setImmediate(() => {
+      this.#resting = false;
+      this.#advance();
+    });
+  }
+
+  /** What comes cannot be read, or does not come, so that nobody knows where the next request would begin. */
+  #refuse({ status, message }: BadRequest): void {
     this.#last = true;
     this.#input = NOTHING;
     this.#framing = undefined;
-    if (this.#request !== undefined) {
-      // Whoever reads its body answers.
-      this.#request.body.break();
+    const request = this.#request;
+    if (this.#answered || this.#stream !== undefined) {
+      request?.body.discard();
       return this.#settle();
     }
-    const answer =
-      error instanceof BadRequest ? this.#deps.refuse(error.status, error.message) : this.#deps.failed(error);
+    // Whoever is still at it need not answer any more.
+    this.#request = undefined;
+    request?.leave();
+    const answer = this.#deps.refuse(status, message);
     const body = answer.body as string;
     const length = Buffer.byteLength(body);
     const lines = answerHead(answer, { length, closes: true }, this.#deps.date.at(this.#deps.clock.now()));
+    this.#answered = true;
     this.#say(lines + body, Buffer.byteLength(lines) + length);
-    this.#end();
+    this.#settle();
   }
 
   /** Says goodbye. What the client still sends is thrown away for a while, so that it can read what it was told. */
@@ -344,6 +402,9 @@ export class Connection implements Outlet, Peer {
     if (this.#ending) return;
     this.#ending = true;
     this.#since = this.#deps.clock.now();
+    this.#input = NOTHING;
+    this.#request = this.#framing = undefined;
+    if (this.#paused) this.#socket.resume();
     this.#socket.shutdown();
   }
 }

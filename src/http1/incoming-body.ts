@@ -1,14 +1,17 @@
+import { Gathering } from "./gathering.ts";
+
 /** Held for somebody who has not asked yet, or asks more slowly than it comes; beyond that nothing more is read. */
 const ENOUGH_BYTES = 256 * 1_024;
 const NOTHING = Buffer.alloc(0);
 
-/** The client left, or broke its own framing, in the middle of a body. */
+/** The client left, or broke its own framing, in the middle of a body; or the answer was given before its end. */
 export class BodyBroken extends Error {}
 
 /** The body of a request, while it comes. */
 export class IncomingBody {
-  #parts: Buffer[] = [];
-  #held = 0;
+  /** Where all of it came at once, as it nearly always does. */
+  #whole: Buffer | undefined;
+  #held: Gathering | undefined;
   #over: boolean;
   #broken = false;
   #wake: (() => void) | undefined;
@@ -20,24 +23,25 @@ export class IncomingBody {
    */
   constructor(whole: Buffer | undefined, more: () => void) {
     this.#over = whole !== undefined;
+    this.#whole = whole;
     this.#more = more;
-    if (whole !== undefined && whole.length > 0) this.push(whole);
   }
 
   /** All of it, if it is here and nobody has begun to read it. */
   get whole(): Buffer | undefined {
-    if (!this.#over || this.#broken || this.#parts.length > 1) return undefined;
-    return this.#parts[0] ?? NOTHING;
+    if (!this.#over || this.#broken) return undefined;
+    return this.#whole ?? this.#held?.all ?? NOTHING;
   }
 
   /** Nothing more should be taken from the connection for now. */
   get full(): boolean {
-    return this.#held >= ENOUGH_BYTES;
+    return this.#held !== undefined && this.#held.length >= ENOUGH_BYTES;
   }
 
   push(part: Buffer): void {
-    this.#parts.push(part);
-    this.#held += part.length;
+    if (this.#over) return;
+    this.#held ??= new Gathering();
+    this.#held.add(part);
     this.#notify();
   }
 
@@ -53,10 +57,13 @@ export class IncomingBody {
     this.#notify();
   }
 
-  /** Nobody is going to read it. */
+  /** Nobody is going to read it. Who still does must not take a part of it for all. */
   discard(): void {
-    this.#parts = [];
-    this.#held = 0;
+    this.#whole = this.#held = undefined;
+    this.#broken = true;
+    if (this.#over) return;
+    this.#over = true;
+    this.#notify();
   }
 
   /**
@@ -66,9 +73,8 @@ export class IncomingBody {
    */
   async next(): Promise<Buffer | undefined> {
     for (;;) {
-      const part = this.#parts.shift();
-      if (part !== undefined) {
-        this.#held -= part.length;
+      const part = this.#take();
+      if (part.length > 0) {
         if (!this.#over) this.#more();
         return part;
       }
@@ -79,6 +85,12 @@ export class IncomingBody {
         this.#more();
       });
     }
+  }
+
+  #take(): Buffer {
+    const part = this.#whole ?? this.#held?.take() ?? NOTHING;
+    if (this.#whole !== undefined) this.#whole = NOTHING;
+    return part;
   }
 
   #notify(): void {

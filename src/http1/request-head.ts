@@ -27,7 +27,7 @@ export class BadRequest extends Error {
 }
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e\x80-\xff]+) HTTP\/(\d)\.(\d)$/;
+const REQUEST_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+) ([\x21-\x7e\x80-\xff]+) HTTP\/(\d\.\d)$/;
 /** Everything but control characters; a tab may stand inside. */
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const LENGTH = /^\d{1,15}$/;
@@ -43,9 +43,10 @@ const NO_HOST = "nowhere.invalid";
  */
 export function readHead(text: string, scheme: "http" | "https"): RequestHead {
   const lines = text.split("\r\n");
-  const [, method = "", target = "", major, minor] = REQUEST_LINE.exec(lines[0] ?? "") ?? bad("the request line");
-  if (major !== "1") throw new BadRequest(505, "HTTP version not supported: speak HTTP/1.1");
-  const version = minor === "0" ? "1.0" : "1.1";
+  const [, method = "", target = "", version] = REQUEST_LINE.exec(lines[0] ?? "") ?? bad("the request line");
+  // Methods are told apart by case; what is built on the Fetch standard would take `get` for GET (RFC 9110 section 9.1).
+  if (/[a-z]/.test(method)) throw new BadRequest(501, "Method not implemented: methods are in upper case");
+  if (version !== "1.0" && version !== "1.1") throw new BadRequest(505, "HTTP version not supported: speak HTTP/1.1");
   const headers = new RequestHeaders();
   const seen = new Set<string>();
   for (let index = 1; index < lines.length; index++) {
@@ -53,13 +54,14 @@ export function readHead(text: string, scheme: "http" | "https"): RequestHead {
     const colon = line.indexOf(":");
     const name = line.slice(0, colon);
     if (colon === -1 || !TOKEN.test(name)) bad("a header line");
-    const value = line.slice(colon + 1).replace(/^[\t ]+|[\t ]+$/g, "");
+    const value = trimmed(line, colon + 1);
     if (!FIELD_VALUE.test(value)) bad(`the header ${name}`);
     const key = name.toLowerCase();
     if (SINGLE.has(key) && seen.has(key)) bad(`the header ${name}: it stands there twice`);
     seen.add(key);
     headers.add(key, value);
   }
+  if (version === "1.1" && !headers.has("host")) bad("the Host header is missing");
   const authority = authorityOf(target);
   // The target says more exactly what is meant, and a server must not look at the header then (RFC 9112 section 3.2.2).
   if (authority !== undefined) headers.set("host", authority);
@@ -108,8 +110,24 @@ function urlOf(target: string, host: string | null, scheme: string): string {
   const plain = path.replaceAll(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
   const rest = plain.startsWith("/") ? plain : `/${plain}`;
   const named = host === null || /[^\x21-\x7e]|[/?#@\\]/.test(host) ? NO_HOST : host;
-  const url = URL.parse(`${scheme}://${named}${rest}`) ?? URL.parse(`${scheme}://${NO_HOST}${rest}`);
-  return url?.href ?? bad("the request target");
+  const url = URL.parse(`${scheme}://${named}${rest}`);
+  if (url !== null) return url.href;
+  // A header that is no host is refused where the answer to that is made; in a target it is as wrong as the rest of it.
+  if (!target.startsWith("/") && target !== "*") bad("the request target");
+  return URL.parse(`${scheme}://${NO_HOST}${rest}`)?.href ?? bad("the request target");
+}
+
+/** What stands from there on, without the blanks around it. An expression would look at a run of n blanks n times. */
+function trimmed(line: string, from: number): string {
+  let start = from;
+  let end = line.length;
+  while (start < end && isBlank(line.charCodeAt(start))) start++;
+  while (end > start && isBlank(line.charCodeAt(end - 1))) end--;
+  return line.slice(start, end);
+}
+
+function isBlank(code: number): boolean {
+  return code === 32 || code === 9;
 }
 
 function tokensOf(header: string | null): readonly string[] {

@@ -30,17 +30,19 @@ export class HttpServer {
   /** @throws Error of the system when the address cannot be used */
   constructor({ at, tls, clock, handler, refuse, failed }: HttpServerOptions) {
     const scheme = tls === undefined ? "http" : "https";
-    const deps = { scheme, clock, date: new HttpDate(), handler, refuse, failed } as const;
+    const deps = { unix: "unix" in at, scheme, clock, date: new HttpDate(), handler, refuse, failed } as const;
     const socket: Bun.SocketHandler<Connection> = {
       open: (opened) => {
         opened.data = new Connection(opened, deps);
         this.#connections.set(opened.data, opened);
+        // The client has gone before it was let in; nobody can say who it was.
+        if (opened.data.address === null && !deps.unix) opened.terminate();
       },
       data: ({ data }, bytes) => data.data(bytes),
       drain: ({ data }) => data.drained(),
       close: ({ data }) => this.#closed(data),
-      // What breaks a connection ends it too, and `close` is called for that.
-      error: () => undefined,
+      // Bun hands on what the others here throw, and goes on.
+      error: ({ data }, error) => data.fail(error),
     };
     const secure = tls === undefined ? {} : { tls };
     if ("unix" in at) this.#listener = Bun.listen<Connection>({ ...at, ...secure, socket });
