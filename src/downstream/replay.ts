@@ -148,9 +148,7 @@ export class Replay {
   /** Remembers what is said on a stream. @returns it as an event */
   say(stream: ResumableStream, number: number, text: string): string {
     const size = text.length + OVERHEAD;
-    const event = `${stream.head}${number}\nevent: message\ndata: ${text}\n\n`;
-    // Looking into it makes one text of its parts, which would keep all alive that came from the server with them.
-    event.charCodeAt(0);
+    const event = joined(`${stream.head}${number}\nevent: message\ndata: ${text}\n\n`);
     this.#said.push({ stream, number, event, size });
     this.#size += size;
     stream.kept++;
@@ -177,6 +175,14 @@ export class Replay {
   settle(stream: ResumableStream): void {
     if (stream.kept === 0 && stream.idle) this.#streams.delete(stream.number);
   }
+}
+
+/**
+ * One text in the place of its parts, which would keep alive all that they were cut out of: what a server said together
+ * with them. Looking into a text joins it, if something depends on what is found.
+ */
+function joined(event: string): string {
+  return event.charCodeAt(0) === 0 ? "" : event;
 }
 
 /** A stream that outlives the connections that carry it. */

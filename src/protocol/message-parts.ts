@@ -2,8 +2,8 @@ import { endOfObject, foldCase, isAt, isJSON, members, skipSpace, skipValue } fr
 import type { Member, Span } from "./json.ts";
 import { endOfString, endOfValue } from "./strict-json.ts";
 
-/** Up to there our own reading of JSON is faster than the parser's, which makes values; with long strings it is not. */
-export const STRICT_LIMIT = 4_096;
+/** Up to there our own reading of JSON is faster than the parser's, which makes values; from 1,500 characters on it is not. */
+export const STRICT_LIMIT = 1_024;
 /** Texts of upstreams that are longer are judged by their structure alone: results may have megabytes. */
 const FULL_CHECK_LIMIT = 65_536;
 

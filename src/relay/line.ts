@@ -288,7 +288,7 @@ export class Line {
       this.#lastUsed = this.#owner.clock.now();
       this.#addressee.trace(exchange.caller.principal.id, this.#lastUsed);
     }
-    if (this.idle && this.key !== "") {
+    if (this.key !== "" && this.idle) {
       this.#lastUsed = this.#owner.clock.now();
       this.#owner.abandoned(this);
     }

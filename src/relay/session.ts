@@ -3,6 +3,7 @@ import type { Message } from "../protocol/message.ts";
 import type { Principal } from "../policy/principal.ts";
 import { InFlight } from "../store/in-flight.ts";
 import type { Connection } from "../upstream/connection.ts";
+import { copied } from "../upstream/line-reader.ts";
 import type { Client, EventStream } from "./ends.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Line } from "./line.ts";
@@ -160,7 +161,8 @@ export class Session implements Asked {
     if (this.#ended) return;
     const stream = this.#streams.at(-1);
     if (stream !== undefined) return stream.push(text);
-    this.#backlog.push(text);
+    // It may wait for long, and not with all that the server said together with it.
+    this.#backlog.push(copied(text));
     this.#backlogSize += text.length;
     while (this.#backlog.length > BACKLOG_MESSAGES || this.#backlogSize > BACKLOG_CHARACTERS) {
       this.#backlogSize -= this.#backlog.shift()?.length ?? 0;

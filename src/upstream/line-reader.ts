@@ -86,7 +86,7 @@ export class LineReader {
     this.#parts.push(text);
     if (this.#bytes <= this.#maxBytes) return;
     const held = this.#parts.join("");
-    // `slice` of a long string keeps the whole of it alive in this engine, and these two live as long as the line.
+    // These two live as long as the line.
     this.#head = copied(held.slice(0, HEAD_CHARS));
     this.#tail = copied(held.slice(-TAIL_CHARS));
     this.#parts = [];
@@ -114,6 +114,7 @@ function withoutReturn(text: string, start: number, end: number): string {
   return text.slice(start, end > start && text.charCodeAt(end - 1) === 13 ? end - 1 : end);
 }
 
-function copied(text: string): string {
+/** A text of its own: a piece of a long one keeps the whole of that alive in this engine. */
+export function copied(text: string): string {
   return Buffer.from(text).toString();
 }
