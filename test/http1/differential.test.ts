@@ -108,7 +108,7 @@ function meant({ url: target, headers }: NodeSeen["requests"][number]): { expect
   const rest = absolute === null ? bytes : (absolute[2] ?? "");
   const path = rest.startsWith("/") ? rest : `/${rest}`;
   const named = host ?? joined(headers).get("host") ?? "";
-  const url = /[^\x21-\x7e]|[/?#@\\]/.test(named) ? null : URL.parse(`http://${named}${path}`);
+  const url = /^$|[^\x21-\x7e]|[/?#@\\]/.test(named) ? null : URL.parse(`http://${named}${path}`);
   // Such a request has no host that could be meant, and is refused for that by who serves it.
   return { expected: url?.href ?? new URL(`http://nowhere.invalid${path}`).href, host };
 }
