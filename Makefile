@@ -4,7 +4,7 @@ BUN := sh scripts/bun
 VERSION = $(shell sed -n 's/^  "version": "\(.*\)",/\1/p' package.json)
 COMMIT = $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 DEFINE = --define MCP_PROXY_VERSION='"$(VERSION)"' --define MCP_PROXY_COMMIT='"$(COMMIT)"'
-COMPILE = --compile --minify --bytecode --no-compile-autoload-dotenv --no-compile-autoload-bunfig
+COMPILE = --compile --minify --bytecode --format=esm --splitting --compile-jit-policy=8 --no-compile-autoload-dotenv --no-compile-autoload-bunfig
 
 run: build
 	build/mcp-proxy --config config.example.jsonc

@@ -57,9 +57,54 @@ async function startPeer(processes: Processes, name: PeerName, { peers = [] }: T
   const peer = peers.find((each) => each.name === name);
   if (peer === undefined) throw new Error(`${name} is not installed`);
   const port = freePort();
+  const destination = { port, path: peer.path, session: true };
+  return await startAtHome(processes, name, destination, {
+    command: (home) => peer.command(port, [process.execPath, CHILD], home),
+    // They have no page for health in common; whatever they answer, they are there.
+    starts: (child) => answers(child, port, peer.path, 5, "HTTP/1.1 "),
+  });
+}
+
+async function startProxy(processes: Processes, options: TargetOptions): Promise<Target> {
+  const command = commandFor(resolve(options.proxy));
+  const port = freePort();
+  return await startAtHome(
+    processes,
+    "ours",
+    { port, path: "/bench/mcp", session: true },
+    {
+      command: (home) => {
+        const config = join(home, "config.json");
+        writeFileSync(config, JSON.stringify(configuration(port, options)));
+        return [...command, "--config", config];
+      },
+      starts: (child) => answers(child, port, "/livez", 1),
+      ready: async (child) => {
+        if (options.upstream) await answers(child, port, "/readyz", 20);
+      },
+    },
+  );
+}
+
+interface Start {
+  readonly command: (home: string) => string[];
+  /** Resolves at its first answer, up to which its start counts. */
+  readonly starts: (child: Child) => Promise<void>;
+  /** Resolves when load can be sent. */
+  readonly ready?: (child: Child) => Promise<void>;
+}
+
+/** Starts a program in a home of its own: some keep their keys there, and a benchmark must not touch the user's. */
+async function startAtHome(
+  processes: Processes,
+  name: TargetName,
+  destination: Destination,
+  { command, starts, ready }: Start,
+): Promise<Target> {
   const home = processes.folder();
+  const line = command(home);
   const began = performance.now();
-  const child = processes.start(peer.command(port, [process.execPath, CHILD], home), {
+  const child = processes.start(line, {
     cwd: home,
     env: { HOME: home, PATH: process.env["PATH"] ?? "" },
     keepStderr: true,
@@ -70,10 +115,10 @@ async function startPeer(processes: Processes, name: PeerName, { peers = [] }: T
     processes.remove(home);
   };
   try {
-    // They have no page for health in common; whatever they answer, they are there.
-    await answers(child, port, peer.path, 5, "HTTP/1.1 ");
+    await starts(child);
     const startMs = performance.now() - began;
-    return { name, pid: child.pid, destination: { port, path: peer.path, session: true }, startMs, stop };
+    await ready?.(child);
+    return { name, pid: child.pid, destination, startMs, stop };
   } catch (error) {
     await stop();
     throw new Error(`${(error as Error).message}\n${(await output).join("\n")}`, { cause: error });
@@ -88,36 +133,6 @@ async function startReference(processes: Processes, name: TargetName, command: s
   const startMs = performance.now() - began;
   const destination = { port, path: "/", session: false };
   return { name, pid: child.pid, destination, startMs, stop: () => processes.stop(child) };
-}
-
-async function startProxy(processes: Processes, options: TargetOptions): Promise<Target> {
-  const command = commandFor(resolve(options.proxy));
-  const port = freePort();
-  // A home of its own: the proxy keeps its key there, and a benchmark must not touch the user's.
-  const home = processes.folder();
-  const config = join(home, "config.json");
-  writeFileSync(config, JSON.stringify(configuration(port, options)));
-  const began = performance.now();
-  const child = processes.start([...command, "--config", config], {
-    cwd: home,
-    env: { HOME: home, PATH: process.env["PATH"] ?? "" },
-    keepStderr: true,
-  });
-  const output = Promise.all([lastText(child.stdout), lastText(child.stderr)]);
-  const stop = async (): Promise<void> => {
-    await processes.stop(child);
-    processes.remove(home);
-  };
-  try {
-    await answers(child, port, "/livez", 1);
-    const startMs = performance.now() - began;
-    if (options.upstream) await answers(child, port, "/readyz", 20);
-    const destination = { port, path: "/bench/mcp", session: true };
-    return { name: "ours", pid: child.pid, destination, startMs, stop };
-  } catch (error) {
-    await stop();
-    throw new Error(`${(error as Error).message}\n${(await output).join("\n")}`, { cause: error });
-  }
 }
 
 function configuration(port: number, { upstream, servers }: TargetOptions): unknown {

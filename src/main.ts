@@ -72,6 +72,8 @@ function world(): RunIo {
       return await readSecret(prompt, process.stdin, (text) => void stderr.write(text));
     },
     requestLimit: requestLimit(),
+    // The binary begins with a patient compiler (Makefile): most of what runs at a start runs once.
+    started: () => Bun.unsafe.setJITPolicy(1),
     pipes: () => ({ input: process.stdin, output: stdout }),
   };
 }

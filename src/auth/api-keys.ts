@@ -1,8 +1,8 @@
 import { createHash, createHmac, randomBytes } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import type { ApiKeyConfig } from "../config/config.ts";
 import type { Principal } from "../policy/principal.ts";
 import { Rights } from "../policy/rights.ts";
+import { Recent } from "../store/recent.ts";
 import type { Gate, Refusal } from "./gate.ts";
 
 /** Accepted headers that are remembered, so that a key is hashed once and not at each request. */
@@ -27,7 +27,7 @@ export class ApiKeys implements Gate {
   #known = new Map<string, Known>();
   #ids = new Set<string>();
   readonly #secret = randomBytes(32);
-  readonly #accepted = new LRUCache<string, Principal>({ max: MAX_REMEMBERED });
+  readonly #accepted = new Recent<Principal>(MAX_REMEMBERED);
 
   /** @returns ids of principals whose rights have changed */
   replace(keys: ReadonlyMap<string, ApiKeyConfig>): string[] {

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import { ANONYMOUS } from "../policy/principal.ts";
 import type { Principal } from "../policy/principal.ts";
+import { Recent } from "../store/recent.ts";
 import type { Gate, Refusal } from "./gate.ts";
 
 /** Accepted headers that are remembered, so that a credential is hashed once and not at each request. */
@@ -19,7 +19,7 @@ interface Known {
 export class TokenGate implements Gate {
   readonly login = false;
   readonly #known: readonly Known[] | undefined;
-  readonly #accepted = new LRUCache<string, Principal>({ max: MAX_REMEMBERED });
+  readonly #accepted = new Recent<Principal>(MAX_REMEMBERED);
 
   /** @param tokens undefined: the endpoint is open; an empty list lets nobody in */
   constructor(tokens: readonly string[] | undefined) {

@@ -2,6 +2,7 @@ import { LRUCache } from "lru-cache";
 import type { JWTPayload } from "jose";
 import type { Limits } from "../config/config.ts";
 import type { Principal } from "../policy/principal.ts";
+import { Recent } from "../store/recent.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Accounts } from "./accounts.ts";
@@ -85,11 +86,11 @@ export class ProviderTokens {
     sizeCalculation: (_value, token) => token.length,
   });
   /** Until when a token is refused unseen. Apart from the good ones, so that a flood of bad ones displaces none. */
-  readonly #refused = new LRUCache<string, number>({ max: MAX_REFUSED });
+  readonly #refused = new Recent<number>(MAX_REFUSED);
   #complainedAt = Number.NEGATIVE_INFINITY;
   readonly #verifying = new Map<string, Promise<void>>();
   /** Who has a token, by principal. */
-  readonly #present = new LRUCache<string, Present>({ max: MAX_PRINCIPALS });
+  readonly #present = new Recent<Present>(MAX_PRINCIPALS);
 
   constructor(deps: ProviderTokenDeps) {
     this.#deps = deps;

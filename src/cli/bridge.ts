@@ -20,7 +20,6 @@ const NAME = "remote";
  * @returns the exit code: 1 when the options cannot be used; a remote that is not there ends nothing
  */
 export async function bridge(options: BridgeOptions, io: ServeIo): Promise<number> {
-  io.requestLimit.lift();
   const { remote, overrides, warnings } = options;
   const { env, cwd, home, fetch } = io;
   const text = JSON.stringify({ mcpServers: { [NAME]: entry(remote, env["API_ACCESS_TOKEN"]) } });

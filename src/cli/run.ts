@@ -1,12 +1,7 @@
 import { systemClock } from "../telemetry/clock.ts";
-import { bridge } from "./bridge.ts";
-import { check } from "./check.ts";
-import { hashPassword } from "./hash-password.ts";
 import type { PasswordIo } from "./hash-password.ts";
-import { command as serveCommand } from "./command.ts";
 import { HELP, helpAll } from "./help.ts";
 import { parseOptions, UsageError } from "./options.ts";
-import { serve } from "./serve.ts";
 import type { ServeIo } from "./serve.ts";
 
 export interface RunIo extends ServeIo, PasswordIo {}
@@ -32,6 +27,7 @@ function webUrl(url: string): string {
   throw new UsageError("SSE_URL is not the URL of a server", "SSE_URL=https://mcp.example.com/sse");
 }
 
+/** Each command loads what it needs itself: a start waits for nothing that belongs to another one. */
 async function dispatch(argv: readonly string[], io: RunIo): Promise<number> {
   const command = parseOptions(argv);
   switch (command.kind) {
@@ -41,28 +37,40 @@ async function dispatch(argv: readonly string[], io: RunIo): Promise<number> {
     case "version":
       io.stdout(`mcp-proxy ${io.version}\n`);
       return 0;
-    case "check":
+    case "check": {
       if (command.live) {
         const { checkLive } = await import("./check-live.ts");
         return await checkLive(command, io, systemClock);
       }
+      const { check } = await import("./check.ts");
       return await check(command, io);
+    }
     case "check-public": {
       const { checkPublic } = await import("./check-public.ts");
       return await checkPublic(command, io);
     }
-    case "hash-password":
+    case "hash-password": {
+      const { hashPassword } = await import("./hash-password.ts");
       return await hashPassword(io);
+    }
     case "eject-templates": {
       const { ejectTemplates } = await import("./eject-templates.ts");
       return await ejectTemplates(command, io);
     }
-    case "serve":
+    case "serve": {
+      const { serve } = await import("./serve.ts");
       return await serve(command, io, (url) => dispatch([...argv, webUrl(url)], io));
-    case "bridge":
+    }
+    case "bridge": {
+      // Before anything else is loaded: this process may start once more.
+      io.requestLimit.lift();
+      const { bridge } = await import("./bridge.ts");
       return await bridge(command, io);
-    case "command":
+    }
+    case "command": {
+      const { command: serveCommand } = await import("./command.ts");
       return await serveCommand(command, io);
+    }
     case "connect": {
       const { connect } = await import("./connect.ts");
       return await connect(command, io);

@@ -61,6 +61,7 @@ export async function serveStdio(config: Config, io: ServeIo, log: LeveledLog): 
     });
   });
   io.onStop(() => ended.resolve(0));
+  io.started();
   const code = await ended.promise;
   // First what a client that listens is told at the end, then the end.
   const stopped = daemon.stop();

@@ -105,7 +105,7 @@ export function normalize(draft: Draft): { config: Config; problems: readonly Pr
     sessionIdleMs: (proxy.sessionIdleMinutes ?? 30) * 60_000,
     sessionMaxAgeMs: (proxy.sessionMaxDays ?? 30) * 86_400_000,
     drainMs: (proxy.drainSeconds ?? 10) * 1000,
-    log: readLog(proxy.log, overrides, access === undefined ? undefined : env["MCP_LOG_LEVEL"]),
+    log: readLog(proxy.log, overrides, access === undefined ? undefined : env["MCP_LOG_LEVEL"], problems),
     servers,
     persistenceDir: readPersistenceDir(oauth2.persistenceDir, draft),
     tls: proxy.tls,

@@ -34,7 +34,7 @@ export function validate<S extends z.ZodType>(
   let candidate = value;
   // Unknown keys hide nothing else, but a second look is needed for the value without them.
   for (let round = 0; round < 3; round++) {
-    const result = schema.safeParse(candidate);
+    const result = schema.safeParse(candidate, { jitless: true });
     if (result.success) return { data: result.data, wrong: [] };
     const issues = result.error.issues.flatMap((issue) => flatten(issue, []));
     const unknown = issues.filter((issue) => issue.code === "unrecognized_keys");

@@ -76,7 +76,9 @@ export class Replays {
 interface Said {
   readonly stream: ResumableStream;
   readonly number: number;
-  readonly text: string;
+  readonly event: string;
+  /** What it counts for. */
+  readonly size: number;
 }
 
 /**
@@ -117,10 +119,10 @@ export class Replay {
   /** Opens a stream on a connection. */
   open(kind: "call" | "session", carrier: SseStream): ResumableStream {
     const number = this.#next++;
-    const stream = new ResumableStream(kind, number, this);
+    const stream = new ResumableStream(kind, number, `id: ${this.#life}-${number}-`, this);
     this.#streams.set(number, stream);
     stream.carry(carrier);
-    if (this.#primes) carrier.write(`id: ${this.#id(stream, 0)}\nretry: ${RETRY_MS}\ndata:\n\n`);
+    if (this.#primes) carrier.write(`${stream.head}0\nretry: ${RETRY_MS}\ndata:\n\n`);
     else carrier.write(": open\n\n");
     return stream;
   }
@@ -138,7 +140,7 @@ export class Replay {
     const missed = this.#said.filter((said) => said?.stream === stream && said.number > after) as Said[];
     if (stream.kind === "call" && stream.over && missed.length === 0) return undefined;
     carrier.write(": open\n\n");
-    for (const { number, text } of missed) carrier.write(this.#event(stream, number, text));
+    for (const { event } of missed) carrier.write(event);
     stream.carry(carrier);
     return stream;
   }
@@ -146,11 +148,14 @@ export class Replay {
   /** Remembers what is said on a stream. @returns it as an event */
   say(stream: ResumableStream, number: number, text: string): string {
     const size = text.length + OVERHEAD;
-    this.#said.push({ stream, number, text });
+    const event = `${stream.head}${number}\nevent: message\ndata: ${text}\n\n`;
+    // Looking into it makes one text of its parts, which would keep all alive that came from the server with them.
+    event.charCodeAt(0);
+    this.#said.push({ stream, number, event, size });
     this.#size += size;
     stream.kept++;
     this.#grown(this, size);
-    return this.#event(stream, number, text);
+    return event;
   }
 
   /** @returns how much that frees */
@@ -162,24 +167,15 @@ export class Replay {
       this.#said = this.#said.slice(this.#gone);
       this.#gone = 0;
     }
-    const size = said.text.length + OVERHEAD;
-    this.#size -= size;
+    this.#size -= said.size;
     said.stream.kept--;
     this.settle(said.stream);
-    return size;
+    return said.size;
   }
 
   /** A stream that nothing can be said on any more, and of which nothing is left, need not be known. */
   settle(stream: ResumableStream): void {
     if (stream.kept === 0 && stream.idle) this.#streams.delete(stream.number);
-  }
-
-  #event(stream: ResumableStream, number: number, text: string): string {
-    return `id: ${this.#id(stream, number)}\nevent: message\ndata: ${text}\n\n`;
-  }
-
-  #id(stream: ResumableStream, number: number): string {
-    return `${this.#life}-${stream.number}-${number}`;
   }
 }
 
@@ -187,6 +183,8 @@ export class Replay {
 export class ResumableStream implements EventStream {
   readonly kind: "call" | "session";
   readonly number: number;
+  /** How its events begin, up to their numbers. */
+  readonly head: string;
   /** Events remembered. */
   kept = 0;
   readonly #replay: Replay;
@@ -194,9 +192,10 @@ export class ResumableStream implements EventStream {
   #said = 0;
   #over = false;
 
-  constructor(kind: "call" | "session", number: number, replay: Replay) {
+  constructor(kind: "call" | "session", number: number, head: string, replay: Replay) {
     this.kind = kind;
     this.number = number;
+    this.head = head;
     this.#replay = replay;
   }
 

@@ -1,6 +1,6 @@
 import type { Context, Hono } from "hono";
 import type { AuthorizationServer } from "../oauth/authorization-server.ts";
-import type { Visitor } from "../oauth/login.ts";
+import type { Visitor } from "../oauth/visitor.ts";
 import type { Peer } from "../http1/incoming.ts";
 import { isDirectLoopback } from "./client-address.ts";
 import type { ClientAddress } from "./client-address.ts";
@@ -37,7 +37,7 @@ const PREFLIGHT = {
 export function pagePath(path: string, paths: PathTable, login: AuthorizationServer | undefined): string {
   if (path.startsWith(WELL_KNOWN)) return path;
   // The provider knows this one address, which a secret prefix is no part of.
-  if (login?.hasProvider === true) {
+  if (login?.byProvider !== undefined) {
     if (path === CALLBACK || path === login.urls.providerCallbackPath) return CALLBACK;
     if (path === CALLBACK_STYLE || path === login.urls.providerStyle) return CALLBACK_STYLE;
   }
@@ -71,8 +71,9 @@ export function addLoginRoutes(
     }
     app.on(["GET", "POST"], `${base}/authorize`, (c) => server.authorize(c.req.raw, visitor(c)));
   }
-  if (server.hasProvider) {
-    app.get(CALLBACK, (c) => server.returned(c.req.raw, visitor(c)));
+  const { byProvider } = server;
+  if (byProvider !== undefined) {
+    app.get(CALLBACK, (c) => byProvider.returned(c.req.raw, visitor(c)));
     app.get(CALLBACK_STYLE, () => server.style());
   }
   app.post("/oauth/introspect", (c) => server.endpoints.introspect(c.req.raw));

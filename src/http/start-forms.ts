@@ -56,10 +56,11 @@ export function addStartForms(app: Hono<LoginEnv>, deps: StartFormsDeps, login: 
         "This form is too old",
         "It was opened in another browser, or long ago. Open the start page and try again.",
       );
-    const provided = login.providerLabel !== undefined && (form.get("action") === "provider" || !login.takesPasswords);
     const peer = c.env.peer.address;
     const address = deps.addresses.of(peer, c.req.raw.headers);
-    if (provided) return await login.visit(c.req.raw, { address, direct: isDirectLoopback(peer, c.req.raw.headers) });
+    const { byProvider } = login;
+    if (byProvider !== undefined && (form.get("action") === "provider" || !login.takesPasswords))
+      return await byProvider.visit(c.req.raw, { address, direct: isDirectLoopback(peer, c.req.raw.headers) });
     const tried = await login.passwords.try(form.get("username"), form.get("password"), address);
     if (!tried.right) return await loginForm(c, deps, login, tried);
     return back(await login.visits.begin(tried.username));

@@ -60,9 +60,14 @@ export class HttpDate {
   }
 }
 
-/** Part of a body whose length is not known before (RFC 9112 section 7.1). Not for an empty one, which is the end. */
-export function chunk(text: string): string {
-  return `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
+/**
+ * What stands before a part of a body whose length is not known (RFC 9112 section 7.1); `CHUNK_END` stands behind it.
+ * Not for an empty part, which would be the end.
+ * @param size in bytes
+ */
+export function chunkStart(size: number): string {
+  return `${size.toString(16)}\r\n`;
 }
 
+export const CHUNK_END = "\r\n";
 export const LAST_CHUNK = "0\r\n\r\n";

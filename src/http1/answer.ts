@@ -22,7 +22,7 @@ export class AnswerHeaders {
 }
 
 function checked(name: string, value: string): string {
-  if (/[\0\r\n]/.test(value)) throw new TypeError(`a line break in the header ${name}`);
+  if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) throw new TypeError(`a control character in the header ${name}`);
   return value;
 }
 

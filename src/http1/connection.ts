@@ -1,6 +1,6 @@
 import type { Socket } from "bun";
 import type { Clock } from "../telemetry/clock.ts";
-import { LAST_CHUNK, answerHead, chunk } from "./answer-head.ts";
+import { CHUNK_END, LAST_CHUNK, answerHead, chunkStart } from "./answer-head.ts";
 import type { HttpDate } from "./answer-head.ts";
 import { Answer } from "./answer.ts";
 import type { Outlet, StreamedBody } from "./answer.ts";
@@ -30,6 +30,7 @@ const FORGET_MS = 3_000;
 /** After the last answer: time for the client to read it before what it still sends would reset the connection. */
 const LINGER_MS = 2_000;
 const END_OF_HEAD = "\r\n\r\n";
+const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 const NOTHING = Buffer.alloc(0);
 const LF = 10;
 const CR = 13;
@@ -65,13 +66,13 @@ export class Connection implements Outlet, Peer {
   /** The head before this one: clients repeat theirs, and what was read once need not be read again. */
   #lastText = "";
   #lastHead: RequestHead | undefined;
-  #head: RequestHead | undefined;
   #request: Incoming | undefined;
   /** While the body of the request is coming. */
   #framing: Framing | undefined;
   #awaitsContinue = false;
-  /** While the answer is being said. */
+  /** While the answer is being said, and how. */
   #stream: StreamedBody | undefined;
+  #inChunks = false;
   /** All of the answer is said. */
   #answered = false;
   /** No request is taken after this one. */
@@ -99,7 +100,7 @@ export class Connection implements Outlet, Peer {
     if (this.#input.length > 0) this.#input = Buffer.concat([this.#input, bytes]);
     else {
       this.#input = bytes;
-      if (this.#request === undefined) this.#since = this.#deps.clock.now();
+      if (this.#free) this.#since = this.#deps.clock.now();
     }
     this.#advance();
   }
@@ -135,7 +136,7 @@ export class Connection implements Outlet, Peer {
       if (waited >= LINGER_MS) this.cut();
     } else if (this.#output.waiting) {
       if (waited >= IDLE_MS) this.cut();
-    } else if (this.#request !== undefined) {
+    } else if (!this.#free) {
       if (this.#answered && waited >= HEAD_MS) this.#end();
       else if (this.#framing !== undefined && this.#stream === undefined && waited >= BODY_MS)
         this.#refuse(new BadRequest(408, "Request timeout: the body did not arrive in time"));
@@ -153,19 +154,18 @@ export class Connection implements Outlet, Peer {
   /** Takes no request after the one that is being answered. */
   finish(): void {
     this.#last = true;
-    if (this.#request === undefined) this.#end();
+    if (this.#free) this.#end();
   }
 
   write(text: string): boolean {
-    return this.#say(this.#head?.version === "1.0" ? text : chunk(text));
+    return this.#part("", text, "");
   }
 
   end(text: string): void {
     if (this.#stream === undefined) return;
     this.#stream = undefined;
     this.#answered = true;
-    if (this.#head?.version === "1.0") this.#say(text);
-    else this.#say((text === "" ? "" : chunk(text)) + LAST_CHUNK);
+    this.#part("", text, this.#inChunks ? LAST_CHUNK : "");
     this.#settle();
   }
 
@@ -173,10 +173,25 @@ export class Connection implements Outlet, Peer {
     this.#socket.terminate();
   }
 
-  #say(what: string | Uint8Array): boolean {
-    const all = this.#output.write(what);
+  /** Says a part of a stream, with what stands before and behind it. */
+  #part(before: string, text: string, behind: string): boolean {
+    const size = Buffer.byteLength(text);
+    const framed = this.#inChunks && size > 0;
+    const start = framed ? before + chunkStart(size) : before;
+    const end = framed ? CHUNK_END + behind : behind;
+    return this.#say(start + text + end, Buffer.byteLength(start) + size + end.length);
+  }
+
+  /** @param size in bytes */
+  #say(what: string | Uint8Array, size: number): boolean {
+    const all = this.#output.write(what, size);
     if (!all) this.#since = this.#deps.clock.now();
     return all;
+  }
+
+  /** No request is being answered. */
+  get #free(): boolean {
+    return this.#request === undefined && this.#stream === undefined && !this.#answered;
   }
 
   #forget(): void {
@@ -208,7 +223,7 @@ export class Connection implements Outlet, Peer {
   /** Takes one thing of what has come. @returns whether to look again */
   #step(): boolean {
     if (this.#framing !== undefined) return this.#takeBody(this.#framing);
-    if (this.#request === undefined && !this.#last && !this.#resting) return this.#takeHead();
+    if (this.#free && !this.#last && !this.#resting) return this.#takeHead();
     return false;
   }
 
@@ -239,7 +254,6 @@ export class Connection implements Outlet, Peer {
       this.#since = this.#deps.clock.now();
     }
     const request = new Incoming(head, this, new IncomingBody(whole, () => this.#wanted()));
-    this.#head = head;
     this.#request = request;
     if (!head.keepsAlive) this.#last = true;
     let answer: Answer | Promise<Answer>;
@@ -278,7 +292,7 @@ export class Connection implements Outlet, Peer {
     if (this.#framing === undefined || this.#answered || this.#ending) return;
     if (this.#awaitsContinue) {
       this.#awaitsContinue = false;
-      this.#say("HTTP/1.1 100 Continue\r\n\r\n");
+      this.#say(CONTINUE, CONTINUE.length);
     }
     this.#advance();
   }
@@ -287,35 +301,37 @@ export class Connection implements Outlet, Peer {
     const { body, status } = answer;
     const streamed = typeof body !== "string" && !(body instanceof Uint8Array);
     if (this.#request !== request) return streamed ? body.left() : undefined;
-    const { method, version } = this.#head as RequestHead;
-    const chunked = streamed && version === "1.1";
-    if (answer.closes || (streamed && !chunked) || !this.#canSkipBody(request)) this.#last = true;
+    const { method, version } = request;
+    this.#inChunks = streamed && version === "1.1";
+    if (answer.closes || (streamed && !this.#inChunks) || !this.#canSkipBody(request)) this.#last = true;
     request.body.discard();
     const date = this.#deps.date.at(this.#deps.clock.now());
     const closes = this.#last;
     const bodiless = method === "HEAD" || status === 204 || status === 304;
     if (streamed) {
-      const lines = answerHead(answer, { length: chunked ? "chunked" : "until the end", closes }, date);
+      const lines = answerHead(answer, { length: this.#inChunks ? "chunked" : "until the end", closes }, date);
       if (bodiless) {
         body.left();
         this.#answered = true;
-        this.#say(lines);
+        this.#say(lines, Buffer.byteLength(lines));
         return this.#settle();
       }
-      // Its request lives as long as the stream, and many may be open.
+      // Many streams may be open, and for long: what was asked is not kept.
       this.#forget();
+      if (!request.isAwaited) this.#request = undefined;
       this.#stream = body;
-      const first = body.open(this);
-      this.#say(lines + (first === "" || !chunked ? first : chunk(first)));
+      this.#part(lines, body.open(this), "");
       return;
     }
     const length = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
     const lines = answerHead(answer, { length, closes }, date);
     this.#answered = true;
-    if (typeof body === "string") this.#say(bodiless ? lines : lines + body);
+    const size = Buffer.byteLength(lines);
+    if (bodiless || length === 0) this.#say(lines, size);
+    else if (typeof body === "string") this.#say(lines + body, size + length);
     else {
-      this.#say(lines);
-      if (!bodiless && length > 0) this.#say(body);
+      this.#say(lines, size);
+      this.#say(body, length);
     }
     this.#settle();
   }
@@ -342,7 +358,7 @@ export class Connection implements Outlet, Peer {
     if (this.#last) return this.#end();
     this.#since = this.#deps.clock.now();
     if (this.#framing === undefined) {
-      this.#request = this.#head = undefined;
+      this.#request = undefined;
       this.#answered = false;
       if (this.#input.length > 0) this.#rest();
     }
@@ -365,18 +381,17 @@ export class Connection implements Outlet, Peer {
     this.#input = NOTHING;
     this.#framing = undefined;
     const request = this.#request;
-    if (request !== undefined && (this.#answered || this.#stream !== undefined)) {
-      request.body.discard();
-      return this.#settle();
-    }
+    // An answer that is on its way comes to its end.
+    if (this.#answered || this.#stream !== undefined) return this.#settle();
     // Whoever is still at it need not answer any more.
     this.#request = undefined;
     request?.leave();
     const answer = this.#deps.refuse(status, message);
     const body = answer.body as string;
-    const framing = { length: Buffer.byteLength(body), closes: true };
+    const length = Buffer.byteLength(body);
+    const lines = answerHead(answer, { length, closes: true }, this.#deps.date.at(this.#deps.clock.now()));
     this.#answered = true;
-    this.#say(answerHead(answer, framing, this.#deps.date.at(this.#deps.clock.now())) + body);
+    this.#say(lines + body, Buffer.byteLength(lines) + length);
     this.#settle();
   }
 

@@ -26,6 +26,10 @@ export class Incoming {
     return this.#head.method;
   }
 
+  get version(): "1.0" | "1.1" {
+    return this.#head.version;
+  }
+
   /** Absolute. */
   get url(): string {
     return this.#head.url;
@@ -43,6 +47,11 @@ export class Incoming {
   /** The client has gone before its answer was whole. */
   get left(): boolean {
     return this.#left;
+  }
+
+  /** Somebody wants to hear when the client goes. */
+  get isAwaited(): boolean {
+    return this.#whenLeft !== undefined;
   }
 
   /** Calls when the client goes before its answer is whole; at once when it has gone already. */

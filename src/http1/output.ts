@@ -3,7 +3,7 @@ import type { Socket } from "bun";
 /** What is written to a socket, in order, with what the socket has not taken yet. */
 export class Output {
   readonly #socket: Socket<unknown>;
-  #unsent: Buffer[] = [];
+  #unsent: Buffer[] | undefined;
   #closed = false;
 
   constructor(socket: Socket<unknown>) {
@@ -12,37 +12,40 @@ export class Output {
 
   /** Something has not left yet. */
   get waiting(): boolean {
-    return this.#unsent.length > 0;
+    return this.#unsent !== undefined;
   }
 
-  /** @returns whether all of it has left */
-  write(what: string | Uint8Array): boolean {
+  /**
+   * @param size in bytes; counting them takes as long as writing them
+   * @returns whether all of it has left
+   */
+  write(what: string | Uint8Array, size: number): boolean {
     if (this.#closed) return true;
-    const size = typeof what === "string" ? Buffer.byteLength(what) : what.byteLength;
-    const written = this.#unsent.length > 0 ? 0 : Math.max(0, this.#socket.write(what));
+    const written = this.waiting ? 0 : Math.max(0, this.#socket.write(what));
     if (written >= size) return true;
     const bytes = typeof what === "string" ? Buffer.from(what) : Buffer.from(what.buffer, what.byteOffset, size);
-    this.#unsent.push(bytes.subarray(written));
+    (this.#unsent ??= []).push(bytes.subarray(written));
     return false;
   }
 
   /** Writes what waits. @returns whether all of it has left */
   drain(): boolean {
-    while (this.#unsent.length > 0 && !this.#closed) {
-      const bytes = this.#unsent[0] as Buffer;
+    const unsent = this.#unsent ?? [];
+    for (let bytes = unsent[0]; bytes !== undefined; bytes = unsent[0]) {
       const written = Math.max(0, this.#socket.write(bytes));
       if (written < bytes.length) {
-        this.#unsent[0] = bytes.subarray(written);
+        unsent[0] = bytes.subarray(written);
         return false;
       }
-      this.#unsent.shift();
+      unsent.shift();
     }
+    this.#unsent = undefined;
     return true;
   }
 
   /** Nobody reads any more. */
   close(): void {
     this.#closed = true;
-    this.#unsent = [];
+    this.#unsent = undefined;
   }
 }

@@ -6,9 +6,11 @@ import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { LoginMeter } from "../telemetry/meters.ts";
 import { AddressRule } from "./address-rule.ts";
+import { Approval } from "./approval.ts";
 import { resourceMetadata, serverMetadata } from "./capabilities.ts";
 import { ClientDocuments } from "./client-documents.ts";
 import { ClientEndpoints } from "./client-endpoints.ts";
+import { ClientLookup } from "./client-lookup.ts";
 import type { Clients } from "./clients.ts";
 import { consentsOf, endConsent } from "./consents.ts";
 import type { Consent } from "./consents.ts";
@@ -16,8 +18,9 @@ import { OAuthError } from "./errors.ts";
 import { readForm } from "./forms.ts";
 import type { Grant } from "./grant.ts";
 import type { Grants } from "./grants.ts";
+import { LoginByProvider } from "./login-by-provider.ts";
+import { LoginPages } from "./login-pages.ts";
 import { Login } from "./login.ts";
-import type { Visitor } from "./login.ts";
 import { Pages } from "./pages.ts";
 import type { Params } from "./params.ts";
 import { pinnedFetch } from "./pinned-fetch.ts";
@@ -34,6 +37,7 @@ import { PendingLogins } from "./provider/pending.ts";
 import { ProviderLogin } from "./provider/provider-login.ts";
 import type { Provider } from "./provider/provider.ts";
 import { Users } from "./users.ts";
+import type { Visitor } from "./visitor.ts";
 import { Visits } from "./visits.ts";
 
 const DOCUMENTS_PER_MINUTE = 60;
@@ -73,6 +77,8 @@ export class AuthorizationServer {
   /** Logins on the start page. */
   readonly visits: Visits;
   readonly passwords: PasswordCheck;
+  /** Where browsers are sent to the identity provider and come back from it; undefined where there is none. */
+  readonly byProvider: LoginByProvider | undefined;
   /** Where programs ask: registration, tokens, revocation, introspection. */
   readonly endpoints: ClientEndpoints;
   readonly #deps: AuthorizationServerDeps;
@@ -128,34 +134,55 @@ export class AuthorizationServer {
       log,
       meter: deps.meter,
     });
-    this.#login = new Login({
+    const cookie = new BrowserCookie(urls.secure);
+    const transactions = new Transactions(new Sealer("login page", keys), clock);
+    const pages = new LoginPages({
       serverName: config.name,
       urls,
       resources: this.resources,
-      clients: this.clients,
-      documents,
-      grants: this.grants,
       users: this.#users,
       pages: this.#pages,
-      transactions: new Transactions(new Sealer("login page", keys), clock),
-      passwords: this.passwords,
-      visits: this.visits,
-      documentLimit: new MinuteLimit(clock, DOCUMENTS_PER_MINUTE),
-      cookie: new BrowserCookie(urls.secure),
-      clock,
+      transactions,
+      cookie,
       log,
-      meter: deps.meter,
       refreshMs: oauth.refreshTokenExpirationMs,
-      provider:
-        provider &&
-        new ProviderLogin({
+      provider: provider?.client,
+    });
+    const approval = new Approval({ grants: this.grants, users: this.#users, pages, urls, clock, log });
+    const documentLimit = new MinuteLimit(clock, DOCUMENTS_PER_MINUTE);
+    const found = new ClientLookup({ clients: this.clients, documents, documentLimit });
+    this.byProvider =
+      provider &&
+      new LoginByProvider({
+        provider: new ProviderLogin({
           client: provider.client,
           pending: new PendingLogins(new Sealer("provider login", keys), state.store, clock, urls.secure),
           members: accounts,
           callback: () => urls.providerCallback,
           log,
         }),
-      keepSealed: (arrived) => provider?.seal(arrived) ?? "",
+        pages,
+        urls,
+        cookie,
+        visits: this.visits,
+        log,
+        meter: deps.meter,
+        keepSealed: (arrived) => provider.seal(arrived),
+        clients: found,
+        approval,
+      });
+    this.#login = new Login({
+      urls,
+      resources: this.resources,
+      clients: found,
+      users: this.#users,
+      pages,
+      transactions,
+      passwords: this.passwords,
+      cookie,
+      meter: deps.meter,
+      approval,
+      byProvider: this.byProvider,
     });
   }
 
@@ -167,11 +194,6 @@ export class AuthorizationServer {
   /** What the button of the identity provider says; undefined where there is none. */
   get providerLabel(): string | undefined {
     return this.provider?.client.label;
-  }
-
-  /** Sends somebody who wants to see the start page to the identity provider. */
-  visit(request: Request, visitor: Visitor): Promise<Response> {
-    return this.#login.visit(request, visitor);
   }
 
   /** The fields of a form that was posted; undefined when it is none, or one field is there twice. */
@@ -226,15 +248,6 @@ export class AuthorizationServer {
       await this.grants.end(grant, "it is over at the identity provider");
       throw new OAuthError("invalid_grant", "the login is over at the identity provider; log in again");
     }
-  }
-
-  get hasProvider(): boolean {
-    return this.provider !== undefined;
-  }
-
-  /** Somebody comes back from the identity provider. */
-  returned(request: Request, visitor: Visitor): Promise<Response> {
-    return this.#login.returned(request, visitor);
   }
 
   async sweep(): Promise<void> {

@@ -1,4 +1,4 @@
-import { LRUCache } from "lru-cache";
+import { Recent } from "../store/recent.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import { GRANT_TYPES, RESPONSE_TYPES } from "./capabilities.ts";
 import type { Client } from "./clients.ts";
@@ -35,7 +35,7 @@ export class ClientDocuments {
   readonly #policy: RedirectPolicy;
   readonly #clock: Clock;
   readonly #fetch: (url: URL, allowPrivate: boolean) => Promise<Fetched>;
-  readonly #cache = new LRUCache<string, { client: Client; until: number }>({ max: MAX_CACHED });
+  readonly #cache = new Recent<{ client: Client; until: number }>(MAX_CACHED);
   readonly #fetching = new Map<string, Promise<Client>>();
 
   constructor(

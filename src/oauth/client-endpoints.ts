@@ -9,7 +9,7 @@ import { OAuthError } from "./errors.ts";
 import { jsonAnswer, readForm, readJson } from "./forms.ts";
 import type { Grant } from "./grant.ts";
 import type { Grants } from "./grants.ts";
-import type { Visitor } from "./login.ts";
+import type { Visitor } from "./visitor.ts";
 import type { Params } from "./params.ts";
 import type { PublicUrls } from "./public-urls.ts";
 import type { RedirectPolicy } from "./redirect-uri.ts";

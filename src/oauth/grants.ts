@@ -1,7 +1,7 @@
-import { LRUCache } from "lru-cache";
 import type { Accounts } from "../auth/accounts.ts";
 import type { AccessTokens } from "../auth/oauth-gate.ts";
 import type { Principal } from "../policy/principal.ts";
+import { Recent } from "../store/recent.ts";
 import type { StateStore } from "../store/state-store.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -63,7 +63,7 @@ export class Grants implements AccessTokens {
   readonly #grants = new Map<string, Grant>();
   readonly #perClient = new Counts();
   readonly #perPrincipal = new Counts();
-  readonly #known = new LRUCache<string, Known>({ max: MAX_REMEMBERED });
+  readonly #known = new Recent<Known>(MAX_REMEMBERED);
 
   constructor(deps: GrantsDeps) {
     this.#deps = deps;

@@ -1,5 +1,5 @@
 import ipaddr from "ipaddr.js";
-import { LRUCache } from "lru-cache";
+import { Recent } from "../store/recent.ts";
 import type { Clock } from "../telemetry/clock.ts";
 
 const WINDOW_MS = 5 * 60_000;
@@ -17,8 +17,8 @@ const MAX_COUNTED = 50_000;
  */
 export class LoginThrottle {
   readonly #clock: Clock;
-  readonly #failures = new LRUCache<string, number[]>({ max: MAX_COUNTED });
-  readonly #fresh = new LRUCache<string, number>({ max: MAX_COUNTED });
+  readonly #failures = new Recent<number[]>(MAX_COUNTED);
+  readonly #fresh = new Recent<number>(MAX_COUNTED);
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -83,7 +83,7 @@ function networkOf(address: string): string {
 export class MinuteLimit {
   readonly #clock: Clock;
   readonly #limit: number;
-  readonly #times = new LRUCache<string, number[]>({ max: MAX_COUNTED });
+  readonly #times = new Recent<number[]>(MAX_COUNTED);
 
   /** @param limit 0: none */
   constructor(clock: Clock, limit: number) {

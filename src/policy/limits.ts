@@ -1,5 +1,5 @@
-import { LRUCache } from "lru-cache";
 import type { Limits } from "../config/config.ts";
+import { Recent } from "../store/recent.ts";
 import type { Principal } from "./principal.ts";
 
 const MINUTE_MS = 60_000;
@@ -29,7 +29,7 @@ interface Count {
 export class RequestLimits {
   #total: Limits;
   /** Counts with something in flight are kept apart: forgetting one would let its caller begin anew. */
-  readonly #counts = new LRUCache<string, Count>({ max: MAX_COUNTED });
+  readonly #counts = new Recent<Count>(MAX_COUNTED);
   readonly #running = new Map<string, Count>();
 
   constructor(total: Limits) {

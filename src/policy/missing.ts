@@ -6,6 +6,14 @@ export interface Missing {
   readonly text: string;
 }
 
+export function missingMethod(method: string | undefined): Missing {
+  return { code: ErrorCode.methodNotFound, text: `Method not found: ${method}` };
+}
+
+export function missingTask(id: string): Missing {
+  return { code: ErrorCode.invalidParams, text: `Task not found: ${id}` };
+}
+
 export function missingTool(name: string): Missing {
   return { code: ErrorCode.invalidParams, text: `Unknown tool: ${name}` };
 }

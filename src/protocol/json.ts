@@ -1,3 +1,7 @@
+import { endOfString, endOfValue, skipSpace } from "./strict-json.ts";
+
+export { skipSpace };
+
 /**
  * Positions inside JSON text. The relay replaces ids, tokens and names where they stand and leaves every other
  * character as it came: a number beyond 2^53 or a lone surrogate does not survive `parse` and `stringify`.
@@ -10,9 +14,60 @@ export interface Span {
   readonly end: number;
 }
 
-export interface Member extends Span {
-  readonly key: string;
+/** One member of an object; its place is that of the value. */
+export class Member implements Span {
+  readonly source: string;
   readonly keyStart: number;
+  readonly keyEnd: number;
+  readonly start: number;
+  readonly end: number;
+  /** The key as it is read, where it is not as it stands there. */
+  readonly #spelled: string | undefined;
+
+  constructor(source: string, keyStart: number, keyEnd: number, start: number, end: number) {
+    this.source = source;
+    this.keyStart = keyStart;
+    this.keyEnd = keyEnd;
+    this.start = start;
+    this.end = end;
+    this.#spelled = hasBackslash(source, keyStart, keyEnd)
+      ? (JSON.parse(source.slice(keyStart, keyEnd)) as string)
+      : undefined;
+  }
+
+  get key(): string {
+    return this.#spelled ?? this.source.slice(this.keyStart + 1, this.keyEnd - 1);
+  }
+
+  /** Whether that is its key. It is compared where it stands: most members are none of those looked for. */
+  is(key: string): boolean {
+    if (this.#spelled !== undefined) return this.#spelled === key;
+    return this.keyEnd - this.keyStart === key.length + 2 && isAt(this.source, this.keyStart + 1, key);
+  }
+}
+
+function hasBackslash(text: string, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (text.charCodeAt(i) === BACKSLASH) return true;
+  return false;
+}
+
+/** The number at a place, NaN when another kind of value stands there. Those of few digits are read where they stand. */
+export function numberAt(text: string, { start, end }: Span): number {
+  if (end - start > 15) return Number(text.slice(start, end));
+  let number = 0;
+  for (let i = start; i < end; i++) {
+    const digit = text.charCodeAt(i) - 48;
+    if (!(digit >= 0 && digit <= 9)) return Number(text.slice(start, end));
+    number = number * 10 + digit;
+  }
+  return number;
+}
+
+/** Whether `part` stands at `at`. */
+export function isAt(text: string, at: number, part: string): boolean {
+  if (at + part.length > text.length) return false;
+  for (let i = 0; i < part.length; i++) if (text.charCodeAt(at + i) !== part.charCodeAt(i)) return false;
+  return true;
 }
 
 /** A replacement of one span; see `splice`. */
@@ -43,15 +98,6 @@ export function isJSON(text: string): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-/** Index of the first character at or after `at` that is not white space. */
-export function skipSpace(text: string, at: number): number {
-  for (;;) {
-    const code = text.charCodeAt(at);
-    if (code !== 32 && code !== 10 && code !== 13 && code !== 9) return at;
-    at++;
   }
 }
 
@@ -96,33 +142,37 @@ export function skipValue(text: string, at: number): number {
   return -1;
 }
 
-function keyText(text: string, start: number, end: number): string {
-  const raw = text.slice(start + 1, end - 1);
-  return raw.includes("\\") ? (JSON.parse(text.slice(start, end)) as string) : raw;
-}
-
-/** The members of the object that opens at `at`, duplicates included; undefined when there is no whole object. */
-export function members(text: string, at: number): Member[] | undefined {
+/**
+ * The members of the object that opens at `at`, duplicates included; undefined when there is no whole object.
+ * @param strictly whether all of it must be JSON; objects that are nested very deep are refused then
+ */
+export function members(text: string, at: number, strictly = false): Member[] | undefined {
   if (text.charCodeAt(at) !== OPEN_BRACE) return undefined;
   const found: Member[] = [];
   let i = skipSpace(text, at + 1);
   if (text.charCodeAt(i) === CLOSE_BRACE) return found;
   for (;;) {
     if (text.charCodeAt(i) !== QUOTE) return undefined;
-    const keyEnd = skipString(text, i);
+    const keyEnd = strictly ? endOfString(text, i) : skipString(text, i);
     if (keyEnd === -1) return undefined;
     const colon = skipSpace(text, keyEnd);
     if (text.charCodeAt(colon) !== COLON) return undefined;
     const start = skipSpace(text, colon + 1);
-    const end = skipValue(text, start);
+    const end = strictly ? endOfValue(text, start) : skipValue(text, start);
     if (end === -1) return undefined;
-    found.push({ key: keyText(text, i, keyEnd), keyStart: i, start, end });
+    found.push(new Member(text, i, keyEnd, start, end));
     i = skipSpace(text, end);
     const code = text.charCodeAt(i);
     if (code === CLOSE_BRACE) return found;
     if (code !== COMMA) return undefined;
     i = skipSpace(text, i + 1);
   }
+}
+
+/** The member of that name; of duplicates the last, as in `JSON.parse`. */
+export function lastOf(found: readonly Member[], key: string): Member | undefined {
+  for (let i = found.length - 1; i >= 0; i--) if (found[i]?.is(key) === true) return found[i];
+  return undefined;
 }
 
 /** Index behind the object that opens at `at` and whose members are `found`. */
@@ -158,7 +208,7 @@ export function splitArray(text: string): string[] {
 export function find(text: string, at: number, ...path: readonly string[]): Span | undefined {
   let span: Span | undefined = { start: at, end: at };
   for (const key of path) {
-    span = members(text, span.start)?.findLast((member) => member.key === key);
+    span = lastOf(members(text, span.start) ?? [], key);
     if (span === undefined) return undefined;
   }
   return span;

@@ -1,13 +1,12 @@
 import { recordOf } from "./parsed.ts";
-import { endOfObject, foldCase, isJSON, members, oneLine, skipSpace, skipValue, splice } from "./json.ts";
+import { isAt, lastOf, members, numberAt, oneLine } from "./json.ts";
 import type { Edit, Member, Span } from "./json.ts";
+import { STRICT_LIMIT, quickParts, slowParts } from "./message-parts.ts";
+import type { MessageParts } from "./message-parts.ts";
 
 export type MessageKind = "request" | "notification" | "response";
 
-/** Texts of upstreams that are longer are judged by their structure alone: results may have megabytes. */
-const FULL_CHECK_LIMIT = 65_536;
-
-const NAMES = ["jsonrpc", "id", "method", "params", "result", "error"];
+const FREQUENT = ["tools/call", "notifications/progress"];
 
 /**
  * One JSON-RPC message as raw text (one line) with the places of what the relay may have to touch.
@@ -16,33 +15,25 @@ const NAMES = ["jsonrpc", "id", "method", "params", "result", "error"];
 export class Message {
   readonly text: string;
   readonly kind: MessageKind;
-  /** Raw token of the id (`5`, `"5"`, `null`), undefined for notifications. */
-  readonly id: string | undefined;
   readonly method: string | undefined;
   readonly idSpan: Span | undefined;
   readonly params: Span | undefined;
   readonly result: Span | undefined;
   readonly error: Span | undefined;
+  #id: string | undefined;
   #paramMembers: readonly Member[] | undefined;
   #metaMembers: readonly Member[] | undefined;
 
-  private constructor(
-    text: string,
-    kind: MessageKind,
-    method: string | undefined,
-    id: Span | undefined,
-    params: Span | undefined,
-    result: Span | undefined,
-    error: Span | undefined,
-  ) {
+  private constructor(text: string, kind: MessageKind, parts: MessageParts) {
     this.text = text;
     this.kind = kind;
-    this.method = method;
-    this.idSpan = id;
-    this.id = id === undefined ? undefined : text.slice(id.start, id.end);
-    this.params = params;
-    this.result = result;
-    this.error = error;
+    this.method = parts.method === undefined ? undefined : methodAt(text, parts.method);
+    this.idSpan = parts.id;
+    // Params stand beside a response in no message that means anything.
+    this.params = kind === "response" ? undefined : parts.params;
+    this.result = parts.result;
+    this.error = parts.error;
+    this.#paramMembers = kind === "response" ? undefined : parts.paramMembers;
   }
 
   /**
@@ -53,66 +44,32 @@ export class Message {
    */
   static read(input: string, from: "client" | "upstream"): Message | string {
     const text = oneLine(input);
-    if ((from === "client" || text.length <= FULL_CHECK_LIMIT) && !isJSON(text)) throw new SyntaxError("not JSON");
-    const start = skipSpace(text, 0);
-    const top = members(text, start);
-    if (top === undefined) {
-      if (text.charCodeAt(start) !== 123 && skipValue(text, start) !== -1) return "a message is a JSON object";
-      throw new SyntaxError("not JSON");
-    }
-    if (skipSpace(text, endOfObject(text, start, top)) !== text.length) throw new SyntaxError("not JSON");
-    let jsonrpc: Span | undefined;
-    let id: Span | undefined;
-    let method: Span | undefined;
-    let params: Span | undefined;
-    let result: Span | undefined;
-    let error: Span | undefined;
-    for (const member of top) {
-      let twice: Span | undefined;
-      // A second spelling of a name is how one parser is made to see another message than the next one does.
-      switch (member.key) {
-        case "jsonrpc":
-          twice = jsonrpc;
-          jsonrpc = member;
-          break;
-        case "id":
-          twice = id;
-          id = member;
-          break;
-        case "method":
-          twice = method;
-          method = member;
-          break;
-        case "params":
-          twice = params;
-          params = member;
-          break;
-        case "result":
-          twice = result;
-          result = member;
-          break;
-        case "error":
-          twice = error;
-          error = member;
-          break;
-        default:
-          if (NAMES.includes(foldCase(member.key))) return `"${member.key}" is not written like that`;
-      }
-      if (twice !== undefined) return `"${member.key}" stands there twice`;
-    }
-    if (jsonrpc === undefined || text.slice(jsonrpc.start, jsonrpc.end) !== '"2.0"') return '"jsonrpc" must be "2.0"';
+    const parts = (text.length <= STRICT_LIMIT ? quickParts(text) : undefined) ?? slowParts(text, from);
+    if (typeof parts === "string") return parts;
+    const { id, method, params, result, error } = parts;
+    if (!parts.versioned) return '"jsonrpc" must be "2.0"';
     if (id !== undefined && !isId(text, id, method === undefined)) return '"id" must be a string or a number';
     if (method !== undefined) {
       if (text.charCodeAt(method.start) !== 34) return '"method" must be a string';
       if (result !== undefined || error !== undefined) return "a message is a request or a response, not both";
       if (params !== undefined && !isContainer(text, params)) return '"params" must be an object';
-      const name = stringAt(text, method) ?? "";
-      return new Message(text, id === undefined ? "notification" : "request", name, id, params, undefined, undefined);
+      return new Message(text, id === undefined ? "notification" : "request", parts);
     }
     if (result === undefined && error === undefined) return 'neither "method" nor "result" nor "error"';
     if (result !== undefined && error !== undefined) return '"result" and "error" exclude each other';
     if (id === undefined) return 'a response needs the "id" of its request';
-    return new Message(text, "response", undefined, id, undefined, result, error);
+    return new Message(text, "response", parts);
+  }
+
+  /** Raw token of the id (`5`, `"5"`, `null`), undefined for notifications. */
+  get id(): string | undefined {
+    if (this.#id === undefined && this.idSpan !== undefined) this.#id = this.slice(this.idSpan);
+    return this.#id;
+  }
+
+  /** The id as a number, where it is one: the ids of our own requests are. */
+  get idNumber(): number {
+    return this.idSpan === undefined ? Number.NaN : numberAt(this.text, this.idSpan);
   }
 
   /** The members of `params`, none when there are no params or they are not an object. */
@@ -123,7 +80,7 @@ export class Message {
 
   /** Place of a member of `params`; of duplicates the last. */
   param(key: string): Member | undefined {
-    return this.paramMembers.findLast((member) => member.key === key);
+    return lastOf(this.paramMembers, key);
   }
 
   /** A string member of `params`. */
@@ -143,39 +100,42 @@ export class Message {
 
   /** Place of a member of `params._meta`; of duplicates the last. */
   meta(key: string): Member | undefined {
-    return this.metaMembers.findLast((member) => member.key === key);
+    return lastOf(this.metaMembers, key);
   }
 
   slice(span: Span): string {
     return this.text.slice(span.start, span.end);
   }
 
-  /** The text with another id, and further edits. */
-  withId(id: string, ...edits: readonly Edit[]): string {
-    if (this.idSpan === undefined) throw new TypeError("a notification has no id");
-    return this.edited({ start: this.idSpan.start, end: this.idSpan.end, text: id }, ...edits);
+  /** The text with another id, and perhaps something else that is not as it was. */
+  withId(id: string, edit?: Edit): string {
+    const { text, idSpan: at } = this;
+    if (at === undefined) throw new TypeError("a notification has no id");
+    if (edit === undefined) return text.slice(0, at.start) + id + text.slice(at.end);
+    return edit.start < at.start
+      ? text.slice(0, edit.start) + edit.text + text.slice(edit.end, at.start) + id + text.slice(at.end)
+      : text.slice(0, at.start) + id + text.slice(at.end, edit.start) + edit.text + text.slice(edit.end);
   }
 
-  edited(...edits: Edit[]): string {
-    if (edits.length === 1) {
-      const [edit] = edits as [Edit];
-      return this.text.slice(0, edit.start) + edit.text + this.text.slice(edit.end);
-    }
-    return splice(
-      this.text,
-      edits.sort((a, b) => a.start - b.start),
-    );
+  edited(edit: Edit): string {
+    return this.text.slice(0, edit.start) + edit.text + this.text.slice(edit.end);
   }
 
-  /** The same message with edits. */
-  with(...edits: Edit[]): Message {
-    return Message.read(this.edited(...edits), "upstream") as Message;
+  /** The same message with an edit. */
+  with(edit: Edit): Message {
+    return Message.read(this.edited(edit), "upstream") as Message;
   }
 
   /** The parsed params, for the few messages the proxy answers itself. */
   parsedParams(): Readonly<Record<string, unknown>> {
     return recordOf(this.params === undefined ? {} : JSON.parse(this.slice(this.params)));
   }
+}
+
+/** The name of a method. Of those that most messages have no new text is made. */
+function methodAt(text: string, { start, end }: Span): string {
+  for (const known of FREQUENT) if (end - start === known.length + 2 && isAt(text, start + 1, known)) return known;
+  return stringAt(text, { start, end }) ?? "";
 }
 
 /** The string at a place, undefined when another kind of value stands there. */

@@ -1,15 +1,15 @@
 import { offeredLists } from "../protocol/capabilities.ts";
 import type { ServerConfig, ToolFilter } from "../config/config.ts";
+import { missingTool } from "../policy/missing.ts";
 import { both } from "../policy/rights.ts";
 import type { Principal } from "../policy/principal.ts";
 import type { ServerRights } from "../policy/rights.ts";
 import { allowsTool, filterToolList, filterTools } from "../policy/tool-filter.ts";
-import { removeKeys } from "../protocol/eras/object-text.ts";
 import { find, splice } from "../protocol/json.ts";
-import { ErrorCode, errorText, resultText } from "../protocol/errors.ts";
-import { levelName, levelRank } from "../protocol/log-levels.ts";
+import { resultText } from "../protocol/errors.ts";
 import type { Message } from "../protocol/message.ts";
 import type { ListKind } from "../upstream/catalogue.ts";
+import { answerEmpty, refuse } from "./answers.ts";
 import type { Caller, Client, EventStream, Reply } from "./ends.ts";
 import type { Description } from "./line.ts";
 import type { Endpoint } from "./served.ts";
@@ -17,10 +17,11 @@ import type { Dialogue } from "./dialogue.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { ModernEndpoint } from "./modern-endpoint.ts";
-import { answerNarrowed } from "./narrowed.ts";
+import { answerNarrowed, introductionFor } from "./narrowed.ts";
 import { Oversight } from "./oversight.ts";
 import type { OversightDeps, WatchedCall } from "./oversight.ts";
 import type { Parking } from "./parking.ts";
+import { askOfTasks, isStateless, setLevel, subscribe, unsubscribe } from "./session-requests.ts";
 import type { Session } from "./session.ts";
 import type { Switchboard } from "./switchboard.ts";
 
@@ -112,7 +113,11 @@ export class ServerEndpoint implements Endpoint {
 
   /** Whether a tool of the server is among those served here, to whomever. */
   serves(tool: string): boolean {
-    return (this.#filter === undefined || allowsTool(this.#filter, tool)) && this.#place?.rights?.tool(tool) !== false;
+    return this.#shows(tool, this.#place?.rights);
+  }
+
+  #shows(tool: string, rights: ServerRights | undefined): boolean {
+    return (this.#filter === undefined || allowsTool(this.#filter, tool)) && rights?.tool(tool) !== false;
   }
 
   /** Whether more than single tools is served here: prompts, resources, completion. */
@@ -144,10 +149,7 @@ export class ServerEndpoint implements Endpoint {
       end: version?.end ?? 0,
       text: JSON.stringify(session.client.protocolVersion),
     };
-    const said = splice(text, [edit]);
-    // How a server is to be used concerns those who may use some of it.
-    const told = this.#rights(caller)?.any === false ? removeKeys(said, (key) => key === "instructions") : said;
-    return resultText(message.id ?? "null", told);
+    return resultText(message.id ?? "null", introductionFor(this.#rights(caller), splice(text, [edit])));
   }
 
   /** @param spelled what the client calls the tool, where that is not its name */
@@ -178,21 +180,18 @@ export class ServerEndpoint implements Endpoint {
       case "tools/list":
         return this.#relay(message, caller, session, reply, this.#listHooks(caller));
       case "ping":
-        return this.#isStateless ? answerEmpty(message, reply) : this.#relay(message, caller, session, reply);
+        return isStateless(this.switchboard)
+          ? answerEmpty(message, reply)
+          : this.#relay(message, caller, session, reply);
       case "logging/setLevel":
-        return this.#setLevel(message, caller, session, reply);
+        return setLevel(this.switchboard, { message, caller, session, reply });
       case "resources/subscribe":
-        return this.#subscribe(message, caller, session, reply);
+        return subscribe(this.switchboard, { message, caller, session, reply });
       case "resources/unsubscribe":
-        return this.#unsubscribe(message, caller, session, reply);
-      case "tasks/get":
-      case "tasks/result":
-      case "tasks/cancel":
-        return this.#isStateless ? answerUnknown(message, reply) : this.#task(message, caller, session, reply);
-      case "tasks/list":
-        return this.#isStateless ? answerUnknown(message, reply) : this.#listTasks(message, caller, session, reply);
+        return unsubscribe(this.switchboard, { message, caller, session, reply });
       default:
-        if (this.#isStateless && message.method?.startsWith("tasks/") === true) return answerUnknown(message, reply);
+        if (message.method?.startsWith("tasks/") === true)
+          return askOfTasks(this.switchboard, { message, caller, session, reply }, rights);
         return this.#relay(message, caller, session, reply);
     }
   }
@@ -210,7 +209,7 @@ export class ServerEndpoint implements Endpoint {
         : session?.exchange(message.slice(span))?.cancel(message.stringParam("reason"));
     }
     if (method === "notifications/progress") return session?.progress(message);
-    if (session === undefined || this.#isStateless || rights?.any === false) return;
+    if (session === undefined || isStateless(this.switchboard) || rights?.any === false) return;
     // Words of a protocol of the server's own; who may use a tool or two of it has no part in that.
     if (rights?.whole === false && method !== "notifications/roots/list_changed") return;
     if (method === "notifications/roots/list_changed" && !this.#hasOwnRoots(session, caller)) return;
@@ -247,7 +246,7 @@ export class ServerEndpoint implements Endpoint {
     reply: Reply,
     hooks?: ExchangeHooks,
   ): Exchange {
-    return this.switchboard.relay({ message, caller, session, reply, ...(hooks === undefined ? {} : { hooks }) });
+    return this.switchboard.relay({ message, caller, session, reply, hooks });
   }
 
   /** What the caller may use here; undefined where nothing is kept from him. */
@@ -259,14 +258,11 @@ export class ServerEndpoint implements Endpoint {
 
   /** What changes the list of tools for a caller: the filter of the server, and what he may use of it. */
   #listHooks(caller: Caller): ExchangeHooks | undefined {
-    const filter = this.#filter;
     const { config, upstream } = this.switchboard;
-    const rights = this.#rights(caller);
-    const shows = (tool: string): boolean =>
-      // Rights are looked at again when the answer is here: they may have changed meanwhile.
-      (filter === undefined || allowsTool(filter, tool)) && this.#rights(caller)?.tool(tool) !== false;
-    const sees =
-      filter === undefined && rights === undefined ? undefined : (text: string) => filterToolList(text, shows);
+    const unchanged = this.#filter === undefined && this.#rights(caller) === undefined;
+    // Rights are looked at again when the answer is here: they may have changed meanwhile.
+    const shows = (tool: string): boolean => this.#shows(tool, this.#rights(caller));
+    const sees = unchanged ? undefined : (text: string) => filterToolList(text, shows);
     if (config.target.kind === "stdio") return sees === undefined ? undefined : { rewrite: sees };
     // Clients of HTTP servers must not be offered tools whose headers could not be made.
     const valid = (text: string): string =>
@@ -286,126 +282,44 @@ export class ServerEndpoint implements Endpoint {
     watched: WatchedCall | undefined,
     spelled: string | undefined,
   ): Exchange | undefined {
-    const refuse = (): undefined => {
-      this.switchboard.meter.denied++;
-      watched?.ended("denied");
-      const tool = spelled ?? message.stringParam("name") ?? "";
-      reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Unknown tool: ${tool}`));
-    };
     const offered = this.#allows(message, caller, session);
-    const relay = (): Exchange =>
-      watched === undefined
-        ? this.#relay(message, caller, session, reply)
-        : this.#relay(message, caller, session, reply, { ended: (good) => watched.ended(good ? "ok" : "failed") });
-    if (offered === true) return relay();
-    if (offered === false) return refuse();
-    void offered.then((found) => (found ? void relay() : refuse()));
+    if (offered === true) return this.#passCall(message, caller, session, reply, watched);
+    if (offered === false) return this.#refuseCall(message, reply, watched, spelled);
+    void offered.then((found) => {
+      if (found) this.#passCall(message, caller, session, reply, watched);
+      else this.#refuseCall(message, reply, watched, spelled);
+    });
     return undefined;
+  }
+
+  #passCall(
+    message: Message,
+    caller: Caller,
+    session: Session | undefined,
+    reply: Reply,
+    watched: WatchedCall | undefined,
+  ): Exchange {
+    return watched === undefined
+      ? this.#relay(message, caller, session, reply)
+      : this.#relay(message, caller, session, reply, { ended: (good) => watched.ended(good ? "ok" : "failed") });
+  }
+
+  #refuseCall(
+    message: Message,
+    reply: Reply,
+    watched: WatchedCall | undefined,
+    spelled: string | undefined,
+  ): undefined {
+    this.switchboard.meter.denied++;
+    watched?.ended("denied");
+    return refuse(message, reply, missingTool(spelled ?? message.stringParam("name") ?? ""));
   }
 
   #allows(message: Message, caller: Caller, session: Session | undefined): boolean | Promise<boolean> {
-    const filter = this.#filter;
     const rights = this.#rights(caller);
-    if (filter === undefined && rights === undefined) return true;
+    if (this.#filter === undefined && rights === undefined) return true;
     const tool = message.stringParam("name");
-    if (tool === undefined || (filter !== undefined && !allowsTool(filter, tool))) return false;
-    if (rights?.tool(tool) === false) return false;
+    if (tool === undefined || !this.#shows(tool, rights)) return false;
     return this.switchboard.offers(tool, caller, session);
   }
-
-  /** On a connection of several a task is its maker's alone; to others it does not exist. */
-  #task(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
-    const task = message.stringParam("taskId") ?? "";
-    const line = this.switchboard.lineOf(session, caller);
-    const rights = this.#rights(caller);
-    const may = rights === undefined ? undefined : (tool: string) => rights.tool(tool);
-    if ((line.exclusive !== undefined && may === undefined) || line.tasks.belongs(task, caller, session, may)) {
-      return this.#relay(message, caller, session, reply);
-    }
-    reply.finish(errorText(message.id ?? "null", ErrorCode.invalidParams, `Task not found: ${task}`));
-    return undefined;
-  }
-
-  #listTasks(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange {
-    const line = this.switchboard.lineOf(session, caller);
-    const rights = this.#rights(caller);
-    if (line.exclusive !== undefined && rights === undefined) return this.#relay(message, caller, session, reply);
-    const may = rights === undefined ? undefined : (tool: string) => rights.tool(tool);
-    const rewrite = (text: string): string => line.tasks.only(text, caller, session, may);
-    return this.#relay(message, caller, session, reply, { rewrite });
-  }
-
-  #setLevel(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
-    const rank = levelRank(message.stringParam("level"));
-    if (session === undefined || rank === -1) return this.#relay(message, caller, session, reply);
-    const before = session.logRank;
-    session.logRank = rank;
-    if (this.#isStateless) return answerEmpty(message, reply);
-    const span = message.param("level");
-    const most = this.switchboard.lineOf(session, caller).mostVerboseWith(rank, session);
-    const upward =
-      most === rank || span === undefined ? message : message.with({ ...span, text: `"${levelName(most)}"` });
-    const ended = (succeeded: boolean): void => {
-      if (!succeeded) session.logRank = before;
-    };
-    return this.#relay(upward, caller, session, reply, { ended });
-  }
-
-  #subscribe(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
-    const uri = message.stringParam("uri");
-    if (session === undefined || uri === undefined) return this.#relay(message, caller, session, reply);
-    const line = this.switchboard.lineOf(session, caller);
-    const { subscriptions } = line;
-    if (this.#isStateless) return void this.#subscribeStateless(message, uri, caller, session, reply);
-    // Before it is sent: the first update may come before the answer.
-    const first = subscriptions.add(uri, session);
-    const ended = (succeeded: boolean): void => {
-      if (!succeeded && first) subscriptions.remove(uri, session);
-    };
-    return this.#relay(message, caller, session, reply, { ended });
-  }
-
-  #unsubscribe(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
-    const uri = message.stringParam("uri");
-    if (session === undefined || uri === undefined) return this.#relay(message, caller, session, reply);
-    const wanted = this.switchboard.lineOf(session, caller).subscriptions.remove(uri, session);
-    if (!wanted && this.switchboard.lineOf(session, caller).uncovers()) return answerEmpty(message, reply);
-    if (!wanted) return this.#relay(message, caller, session, reply);
-    return answerEmpty(message, reply);
-  }
-
-  /** A stateless server has no sessions: what they hold is held here. */
-  get #isStateless(): boolean {
-    return this.switchboard.upstream.introduction?.era === "modern";
-  }
-
-  async #subscribeStateless(
-    message: Message,
-    uri: string,
-    caller: Caller,
-    session: Session,
-    reply: Reply,
-  ): Promise<void> {
-    const id = message.id ?? "null";
-    try {
-      const line = await this.switchboard.lineReady(session, caller);
-      line.subscriptions.add(uri, session);
-      if ((await line.covers(uri)) === true) return reply.finish(resultText(id, "{}"));
-      line.subscriptions.remove(uri, session);
-      line.uncovers();
-      reply.finish(errorText(id, ErrorCode.invalidParams, `the server does not tell of changes of ${uri}`));
-    } catch (error) {
-      const { message: why, data } = this.switchboard.explain(error, caller);
-      reply.finish(errorText(id, ErrorCode.internal, why, data));
-    }
-  }
-}
-
-function answerEmpty(message: Message, reply: Reply): undefined {
-  reply.finish(resultText(message.id ?? "null", "{}"));
-}
-
-/** The tasks of 2025-11-25 are not those of the stateless era. */
-function answerUnknown(message: Message, reply: Reply): undefined {
-  reply.finish(errorText(message.id ?? "null", ErrorCode.methodNotFound, `Method not found: ${message.method}`));
 }

@@ -29,7 +29,7 @@ export interface ExchangeHooks {
 export interface ClientSide {
   readonly caller: Caller;
   readonly session: Session | undefined;
-  readonly dialogue: Dialogue | undefined;
+  readonly dialogue?: Dialogue | undefined;
   readonly reply: Reply;
 }
 
@@ -43,7 +43,7 @@ export class Exchange implements Pending {
   readonly #reply: Reply;
   readonly #startedAt: number;
   #line: Line;
-  readonly #hooks: ExchangeHooks;
+  readonly #hooks: ExchangeHooks | undefined;
   #connection: Connection | undefined;
   #upstreamId = 0;
   #retried = false;
@@ -59,7 +59,7 @@ export class Exchange implements Pending {
   /** The server has made a task of the request. */
   #task = false;
 
-  constructor(line: Line, request: Message, client: ClientSide, hooks: ExchangeHooks = {}) {
+  constructor(line: Line, request: Message, client: ClientSide, hooks?: ExchangeHooks) {
     this.#line = line;
     this.request = request;
     this.caller = client.caller;
@@ -120,13 +120,13 @@ export class Exchange implements Pending {
 
   /** The request in the words of the server's era; undefined where they are the client's. */
   #translated(connection: Connection): Message | undefined {
+    if (this.dialogue === undefined && connection.era === "legacy") return undefined;
     const params = this.request.params === undefined ? undefined : this.request.slice(this.request.params);
     if (this.dialogue !== undefined) {
       if (connection.era === "legacy")
         return params === undefined ? undefined : withParams(this.request, legacyParams(params));
       return this.#line.modernRequest(this.request);
     }
-    if (connection.era === "legacy") return undefined;
     const client = this.session?.client;
     const declared = client === undefined ? {} : modernCapabilities(client.capabilities, client.protocolVersion);
     const envelope = {
@@ -197,7 +197,7 @@ export class Exchange implements Pending {
         method,
         message,
         connection,
-        this.#hooks.rewrite,
+        this.#hooks?.rewrite,
         this.#line.differs(this.dialogue),
       );
     }
@@ -281,7 +281,7 @@ export class Exchange implements Pending {
     if (this.#over) return;
     this.#loop?.end();
     this.#end(succeeded ? "ok" : "error");
-    this.#reply.finish(this.#hooks.rewrite === undefined ? text : this.#hooks.rewrite(text));
+    this.#reply.finish(this.#hooks?.rewrite?.(text) ?? text);
   }
 
   #end(outcome: Outcome): void {
@@ -291,6 +291,6 @@ export class Exchange implements Pending {
     this.#line.closedExchange(this);
     if (!this.#away) this.#line.over();
     this.#line.done(outcome, this.#startedAt);
-    this.#hooks.ended?.(outcome === "ok");
+    this.#hooks?.ended?.(outcome === "ok");
   }
 }

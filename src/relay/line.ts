@@ -236,7 +236,8 @@ export class Line {
   modernRequest(request: Message): Message | undefined {
     const span = request.meta(Meta.clientCapabilities);
     if (this.carriesRoots || span === undefined) return undefined;
-    return request.with({ ...span, text: removeKeys(request.slice(span), (key) => key === "roots") });
+    const text = removeKeys(request.slice(span), (key) => key === "roots");
+    return request.with({ start: span.start, end: span.end, text });
   }
 
   /** A client's capabilities as far as this line carries them. */

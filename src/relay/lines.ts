@@ -109,7 +109,7 @@ export class Lines {
     }
     if (session !== undefined && !Lines.isBeside(line)) {
       session.join(line);
-      this.#latest.set(session, line);
+      if (this.#latest.get(session) !== line) this.#latest.set(session, line);
     }
     return line;
   }

@@ -3,7 +3,7 @@ import type { Envelope } from "../protocol/eras/envelope.ts";
 import { rawParam, withParams } from "../protocol/eras/envelope.ts";
 import { discoverFromInitialize } from "../protocol/eras/hello.ts";
 import { GONE, MULTI_ROUND, ModernCode } from "../protocol/eras/names.ts";
-import { asString, removeKeys, setKey } from "../protocol/eras/object-text.ts";
+import { asString, setKey } from "../protocol/eras/object-text.ts";
 import { checkParamHeaders } from "../protocol/eras/param-headers.ts";
 import { find, members, skipSpace, splice } from "../protocol/json.ts";
 import { resultText } from "../protocol/errors.ts";
@@ -13,13 +13,16 @@ import type { Clock } from "../telemetry/clock.ts";
 import type { Connection } from "../upstream/connection.ts";
 import { Dialogue } from "./dialogue.ts";
 import type { DialogueDeps } from "./dialogue.ts";
+import { refuse, unknownLevel } from "./answers.ts";
 import type { Caller, Reply } from "./ends.ts";
 import type { ExchangeHooks } from "./exchange.ts";
 import { Listening } from "./listening.ts";
 import type { Parking } from "./parking.ts";
+import { missingMethod, missingTool } from "../policy/missing.ts";
+import type { Missing } from "../policy/missing.ts";
 import type { Principal } from "../policy/principal.ts";
 import type { ServerRights } from "../policy/rights.ts";
-import { answerNarrowed, listenNarrowed } from "./narrowed.ts";
+import { answerNarrowed, introductionFor, listenNarrowed } from "./narrowed.ts";
 import type { Oversight, WatchedCall } from "./oversight.ts";
 import type { Switchboard } from "./switchboard.ts";
 
@@ -79,7 +82,7 @@ export class ModernEndpoint {
   request(asked: ModernRequest): void {
     const { message, envelope, caller, reply } = asked;
     if (envelope.logLevel !== undefined && levelRank(envelope.logLevel) === -1) {
-      return refuse(asked, ErrorCode.invalidParams, `unknown log level: ${envelope.logLevel.slice(0, 50)}`, 400);
+      return fail(asked, unknownLevel(envelope.logLevel), 400);
     }
     const { oversight, switchboard } = this.#deps;
     const watched = oversight?.admit(message, caller, reply, { goesOn: () => this.#goesOn(message, caller) });
@@ -114,15 +117,15 @@ export class ModernEndpoint {
     const legacy = connection.era === "legacy";
     if (legacy && message.method === "server/discover") {
       const text = discoverFromInitialize(connection.introduction.text);
-      return reply.finish(resultText(message.id ?? "null", this.#told(text, asked)));
+      return reply.finish(resultText(message.id ?? "null", introductionFor(this.#deps.rights(asked.caller), text)));
     }
     if (message.method !== "tools/call") return this.#dispatch(asked, legacy);
     this.#checkHeaders(asked, connection).then(
       (wrong) => {
         if (wrong === undefined) this.#dispatch(asked, legacy);
-        else refuse(asked, ModernCode.headerMismatch, wrong, 400);
+        else fail(asked, { code: ModernCode.headerMismatch, text: wrong }, 400);
       },
-      (error: unknown) => refuse(asked, ErrorCode.internal, String(error), 200),
+      (error: unknown) => fail(asked, { code: ErrorCode.internal, text: String(error) }),
     );
   }
 
@@ -134,11 +137,6 @@ export class ModernEndpoint {
     return this.#deps.parking.leadsBack(text, { principal, endpoint: this.#deps.name, request: message });
   }
 
-  /** How a server is to be used concerns those who may use some of it. @param result of `server/discover` */
-  #told(result: string, { caller }: ModernRequest): string {
-    return this.#deps.rights(caller)?.any === false ? removeKeys(result, (key) => key === "instructions") : result;
-  }
-
   /** What changes an answer for this caller. */
   #hooksFor(asked: ModernRequest): ExchangeHooks | undefined {
     const { caller, watched, message } = asked;
@@ -147,9 +145,10 @@ export class ModernEndpoint {
     if (message.method !== "server/discover" || this.#deps.rights(caller)?.any !== false) return undefined;
     const rewrite = (text: string): string => {
       const span = find(text, skipSpace(text, 0), "result");
-      return span === undefined
-        ? text
-        : splice(text, [{ ...span, text: this.#told(text.slice(span.start, span.end), asked) }]);
+      if (span === undefined) return text;
+      return splice(text, [
+        { ...span, text: introductionFor(this.#deps.rights(caller), text.slice(span.start, span.end)) },
+      ]);
     };
     return { rewrite };
   }
@@ -189,7 +188,7 @@ export class ModernEndpoint {
     const { message, caller } = asked;
     const method = message.method ?? "";
     if (legacy && (GONE.has(method) || method.startsWith("tasks/"))) {
-      return refuse(asked, ErrorCode.methodNotFound, `Method not found: ${method}`, 404);
+      return fail(asked, missingMethod(method), 404);
     }
     if (method === "subscriptions/listen") {
       const rights = this.#deps.rights(caller);
@@ -202,12 +201,7 @@ export class ModernEndpoint {
       if (yes) return this.#continue(asked, legacy);
       this.#deps.switchboard.meter.denied++;
       asked.watched?.ended("denied");
-      refuse(
-        asked,
-        ErrorCode.invalidParams,
-        `Unknown tool: ${asked.spelled ?? message.stringParam("name") ?? ""}`,
-        200,
-      );
+      refuse(message, asked.reply, missingTool(asked.spelled ?? message.stringParam("name") ?? ""));
     };
     if (typeof allowed === "boolean") decide(allowed);
     else void allowed.then(decide);
@@ -231,7 +225,7 @@ export class ModernEndpoint {
       },
     };
     const listening = Listening.open(wish, caller, watched, this.#deps.switchboard);
-    if (typeof listening === "string") return refuse(asked, ErrorCode.invalidParams, listening, 200);
+    if (typeof listening === "string") return fail(asked, { code: ErrorCode.invalidParams, text: listening });
     open.add(listening);
     asked.onLeave(() => {
       over();
@@ -250,7 +244,7 @@ export class ModernEndpoint {
     const state =
       text === undefined ? undefined : parking.open(text, { principal: caller.principal, endpoint, request: message });
     if (state === undefined || (state.kind === "wrapped") === legacy) {
-      return refuse(asked, ErrorCode.invalidParams, "requestState is not valid for this call", 200);
+      return fail(asked, { code: ErrorCode.invalidParams, text: "requestState is not valid for this call" });
     }
     switch (state.kind) {
       case "again":
@@ -286,9 +280,9 @@ export class ModernEndpoint {
   }
 }
 
-function refuse({ message, reply, watched }: ModernRequest, code: number, text: string, status: number): void {
+function fail({ message, reply, watched }: ModernRequest, error: Missing, status?: number): void {
   watched?.ended("failed");
-  reply.finish(errorText(message.id ?? "null", code, text), status);
+  refuse(message, reply, error, status);
 }
 
 /** Raw answers by key. */

@@ -1,7 +1,8 @@
-import { missingPrompt, missingReference, missingResource } from "../policy/missing.ts";
+import { missingMethod, missingPrompt, missingReference, missingResource } from "../policy/missing.ts";
 import type { Missing } from "../policy/missing.ts";
 import type { ServerRights } from "../policy/rights.ts";
-import { ErrorCode, errorText, resultText } from "../protocol/errors.ts";
+import { errorText, resultText } from "../protocol/errors.ts";
+import { removeKeys } from "../protocol/eras/object-text.ts";
 import { toModernResult } from "../protocol/eras/results.ts";
 import type { Message } from "../protocol/message.ts";
 
@@ -49,11 +50,10 @@ export function answerNarrowed(
     status,
     denied: true,
   });
-  const unknown = (): Missing => ({ code: ErrorCode.methodNotFound, text: `Method not found: ${method}` });
   switch (method) {
     case "logging/setLevel":
     case "resources/unsubscribe":
-      return modern ? refuse(unknown(), 404) : { text: resultText(id, "{}"), status: 200, denied: false };
+      return modern ? refuse(missingMethod(method), 404) : { text: resultText(id, "{}"), status: 200, denied: false };
     case "prompts/get":
       return refuse(missingPrompt(message.stringParam("name") ?? ""));
     case "resources/read":
@@ -62,8 +62,13 @@ export function answerNarrowed(
     case "completion/complete":
       return refuse(missingReference());
     default:
-      return refuse(unknown(), modern ? 404 : 200);
+      return refuse(missingMethod(method), modern ? 404 : 200);
   }
+}
+
+/** What a server says of itself: how it is to be used concerns those who may use some of it. @param said raw text */
+export function introductionFor(rights: ServerRights | undefined, said: string): string {
+  return rights?.any === false ? removeKeys(said, (key) => key === "instructions") : said;
 }
 
 /** `subscriptions/listen` of such a caller: changes of tools are all he may hear of. */
@@ -73,5 +78,5 @@ export function listenNarrowed(message: Message, rights: ServerRights): Message 
   const wanted = (message.parsedParams()["notifications"] ?? {}) as Record<string, unknown>;
   if (typeof wanted !== "object") return message;
   const tools = rights.any && wanted["toolsListChanged"] === true;
-  return message.with({ ...span, text: tools ? '{"toolsListChanged":true}' : "{}" });
+  return message.with({ start: span.start, end: span.end, text: tools ? '{"toolsListChanged":true}' : "{}" });
 }

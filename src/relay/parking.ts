@@ -1,9 +1,10 @@
-import { createHash, randomUUID } from "node:crypto";
-import { LRUCache } from "lru-cache";
+import { randomUUID } from "node:crypto";
 import { canonical } from "../protocol/eras/canonical.ts";
 import { rawParam } from "../protocol/eras/envelope.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Principal } from "../policy/principal.ts";
+import { digestOf } from "../store/kept.ts";
+import { Recent } from "../store/recent.ts";
 import type { Sealer } from "../store/sealer.ts";
 import type { Clock } from "../telemetry/clock.ts";
 
@@ -65,7 +66,7 @@ export class Parking<T extends Parked> {
   readonly #places = new Map<string, Place<T>>();
   readonly #names = new WeakMap<T, { readonly name: string; round: number }>();
   readonly #perPrincipal = new Map<string, number>();
-  readonly #used = new LRUCache<string, true>({ max: MAX_USED });
+  readonly #used = new Recent<true>(MAX_USED);
 
   constructor(sealer: Sealer, clock: Clock) {
     this.#sealer = sealer;
@@ -173,5 +174,5 @@ function digest(request: Message): string {
     const raw = rawParam(request, key);
     return raw === undefined ? "" : canonical(raw);
   });
-  return createHash("sha256").update(JSON.stringify(parts)).digest("base64url");
+  return digestOf(parts);
 }

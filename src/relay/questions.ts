@@ -1,8 +1,8 @@
-import { LRUCache } from "lru-cache";
 import { canAnswer } from "../protocol/capabilities.ts";
 import { QUESTIONS } from "../protocol/eras/names.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import type { Message } from "../protocol/message.ts";
+import { Recent } from "../store/recent.ts";
 import type { Connection } from "../upstream/connection.ts";
 import type { Target } from "./addressee.ts";
 import type { Exchange } from "./exchange.ts";
@@ -17,7 +17,7 @@ export class Questions {
   /** By the server's raw id. */
   readonly #passed = new Map<string, { asked: Asked; id: number }>();
   /** Whom the elicitations at URLs were put to, by the server's id for them. */
-  readonly #elicitations = new LRUCache<string, Session>({ max: MAX_ELICITATIONS });
+  readonly #elicitations = new Recent<Session>(MAX_ELICITATIONS);
 
   get open(): boolean {
     return this.#passed.size > 0;

@@ -218,7 +218,7 @@ export class Session implements Asked {
 
   /** The client's answer to a question. Answers to nothing are ignored, as JSON-RPC asks. */
   answer(message: Message): void {
-    const question = this.#takeQuestion(Number(message.id));
+    const question = this.#takeQuestion(message.idNumber);
     if (question !== undefined) return question.answered(message.withId(question.serverId));
     for (const { session } of this.#branches.values()) session.answer(message);
   }

@@ -31,7 +31,7 @@ export interface Call {
   readonly session: Session | undefined;
   readonly reply: Reply;
   readonly dialogue?: Dialogue | undefined;
-  readonly hooks?: ExchangeHooks;
+  readonly hooks?: ExchangeHooks | undefined;
 }
 
 /** Brings the requests of clients to the right connection of one upstream. */
@@ -91,8 +91,7 @@ export class Switchboard implements UpstreamListener, LineOwner {
     this.#requests++;
     this.#lastActivity = this.clock.now();
     const line = this.#lines.of(call.caller, call.session, call.dialogue);
-    const client = { caller: call.caller, session: call.session, dialogue: call.dialogue, reply: call.reply };
-    return this.#open(new Exchange(line, call.message, client, call.hooks), line);
+    return this.#open(new Exchange(line, call.message, call, call.hooks), line);
   }
 
   /** Passes a client's notification on, over a connection made for it where there is none yet. */

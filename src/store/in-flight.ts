@@ -25,7 +25,7 @@ export class InFlight<K, V> {
   set(key: K, value: V): void {
     // About as often as the table would be made anew anyway.
     if (this.#removed > 4 + 2 * this.#map.size) {
-      this.#map = new Map(this.#map);
+      this.#map = this.#map.size === 0 ? new Map() : new Map(this.#map);
       this.#removed = 0;
     }
     this.#map.set(key, value);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { LRUCache } from "lru-cache";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
+import { Recent } from "./recent.ts";
 import type { StateStore } from "./state-store.ts";
 
 export interface KeptOptions {
@@ -21,14 +21,13 @@ export interface KeptOptions {
  */
 export class Kept {
   readonly #options: KeptOptions;
-  readonly #facts: LRUCache<string, string>;
+  readonly #facts: Recent<string>;
   #store: StateStore | undefined;
 
   constructor(options: KeptOptions) {
     const { room, max, ttlMs } = options;
     this.#options = options;
-    this.#facts = new LRUCache({
-      max,
+    this.#facts = new Recent(max, {
       ttl: ttlMs,
       dispose: (_, key, reason) => {
         if (reason === "evict") this.#written(this.#store?.delete([room, key]));

@@ -1,3 +1,4 @@
+import { numberAt } from "../protocol/json.ts";
 import { Message } from "../protocol/message.ts";
 import { notificationText } from "../protocol/errors.ts";
 import { codeOf } from "../protocol/eras/errors.ts";
@@ -132,11 +133,12 @@ export class Connection {
    */
   request(message: Message, pending: Pending, headers?: Readonly<Record<string, string>>): number {
     const id = this.#nextId++;
+    const own = String(id);
     const token = pending.progressToken === undefined ? undefined : message.meta("progressToken");
-    const text =
-      token === undefined
-        ? message.withId(String(id))
-        : message.withId(String(id), { start: token.start, end: token.end, text: String(id) });
+    const text = message.withId(
+      own,
+      token === undefined ? undefined : { start: token.start, end: token.end, text: own },
+    );
     if (this.era === "legacy") this.#start(id, text, pending, headers);
     else this.#startModern(id, text, message, pending, headers);
     return id;
@@ -223,8 +225,8 @@ export class Connection {
     if (message.kind === "response") return this.#answered(message);
     if (message.method === "notifications/progress") {
       const token = message.param("progressToken");
-      const id = token === undefined ? Number.NaN : Number(message.slice(token));
-      const task = this.#tasks.get(id);
+      const id = token === undefined ? Number.NaN : numberAt(message.text, token);
+      const task = this.#tasks.size === 0 ? undefined : this.#tasks.get(id);
       if (task?.progressToken !== undefined) return task.related(message);
       const entry = this.#entries.get(id);
       // Progress nobody asked for, or for a request that is over, has no reader.
@@ -333,7 +335,7 @@ export class Connection {
   }
 
   #answered(message: Message): void {
-    const id = Number(message.id);
+    const id = message.idNumber;
     const code = message.error === undefined ? 0 : codeOf(message.slice(message.error));
     const again = code === ModernCode.headerMismatch ? this.#entries.get(id)?.again : undefined;
     const entry = again === undefined ? this.#take(id) : this.#entries.get(id);

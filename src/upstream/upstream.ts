@@ -1,5 +1,4 @@
 import type { ServerConfig } from "../config/config.ts";
-import { nearest } from "../config/nearest.ts";
 import type { Clock } from "../telemetry/clock.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { ServerMeter } from "../telemetry/meters.ts";
@@ -8,14 +7,13 @@ import { LIST_KINDS } from "./catalogue.ts";
 import type { Catalogue, List, ListKind } from "./catalogue.ts";
 import { Connection } from "./connection.ts";
 import type { ConnectionListener } from "./connection.ts";
-import { FailureNews } from "./failure-news.ts";
 import { Fault } from "./fault.ts";
 import { Listings } from "./listings.ts";
 import type { Declaration, EraMemory, Introduction } from "./greeting.ts";
-import { remedyOf } from "./remedy.ts";
 import { Slot } from "./slot.ts";
 import type { SlotState } from "./slot.ts";
 import { ToolHeaders } from "./tool-headers.ts";
+import { UpstreamLog } from "./upstream-log.ts";
 import type { Wire } from "./wire.ts";
 
 /** Which connection a caller needs, and how to make it if it is not there. */
@@ -77,12 +75,9 @@ export class Upstream {
   readonly #slots = new Map<string, Slot>();
   readonly toolHeaders: ToolHeaders;
   readonly #memory: EraMemory;
-  readonly #news = new FailureNews();
+  readonly #log: UpstreamLog;
   #introduction: Introduction | undefined;
   readonly #listings: Listings;
-  #attemptAt: number | undefined;
-  #readyMs: number | undefined;
-  #progress: string | undefined;
   #stopSweep: (() => void) | undefined;
 
   constructor(config: ServerConfig, shared: Need, listener: UpstreamListener, deps: UpstreamDeps) {
@@ -90,19 +85,17 @@ export class Upstream {
     this.#shared = shared;
     this.#listener = listener;
     this.#deps = deps;
+    this.#log = new UpstreamLog(config, deps.clock, deps.log);
     // HTTP+SSE is older than the stateless era.
     this.#memory = { era: config.target.kind === "sse" ? "legacy" : undefined };
     this.#listings = new Listings({
       visit: (tool) => void this.toolHeaders.learn(tool),
-      tools: (now, before) => this.#toolsKnown(now, before),
+      tools: (now, before) => this.#log.tools(now, before),
       learned: (changed) => listener.learned(changed),
-      failed: (error) =>
-        deps.log.warn({ server: config.displayName, error: String(error) }, "the server's lists could not be read"),
+      failed: (error) => this.#log.unread(error),
     });
     this.toolHeaders = new ToolHeaders((tool, why) => {
-      const server = config.displayName;
-      if (config.target.kind === "stdio") return;
-      deps.log.warn({ server, tool }, `<${server}> the tool ${tool} is left out of the lists: ${why}`);
+      if (config.target.kind !== "stdio") this.#log.leftOut(tool, why);
     });
   }
 
@@ -117,6 +110,7 @@ export class Upstream {
 
   get status(): UpstreamStatus {
     const shared = this.#slots.get("");
+    const { attemptAt, readyMs, progress } = this.#log;
     return {
       state: this.config.invalid === undefined ? (shared?.state ?? "idle") : "failed",
       fault: shared?.fault ?? this.#invalid(),
@@ -124,9 +118,9 @@ export class Upstream {
       restarts: shared?.restarts ?? 0,
       connections: this.#openConnections(),
       catalogue: this.#listings.catalogue,
-      attemptAt: this.#attemptAt,
-      readyMs: this.#readyMs,
-      progress: this.#progress,
+      attemptAt,
+      readyMs,
+      progress,
     };
   }
 
@@ -134,9 +128,7 @@ export class Upstream {
   start(): void {
     const invalid = this.#invalid();
     if (invalid !== undefined) {
-      const { displayName: server } = this.config;
-      const fields = { server, code: invalid.code, hint: remedyOf(invalid, this.config) };
-      this.#deps.log.warn(fields, `upstream failed: ${invalid.message}`);
+      this.#log.invalid(invalid);
       this.#deps.onFault?.(this.config, invalid);
       return;
     }
@@ -216,17 +208,13 @@ export class Upstream {
   }
 
   #makeSlot(need: Need): Slot {
-    const { clock, random, log, meter } = this.#deps;
-    const server = this.config.displayName;
+    const { clock, random, meter } = this.#deps;
     const shared = need.key === "";
     const lists = shared || this.#deps.own === true;
     return new Slot(
       {
         make: (ended) => {
-          if (shared) {
-            this.#attemptAt = clock.now();
-            this.#progress = undefined;
-          }
+          if (shared) this.#log.attempt();
           const connection = new Connection(this.#deps.openWire(this.config, need), clock, this.config.timeoutMs, {
             memory: this.#memory,
             toolHeaders: this.toolHeaders,
@@ -239,7 +227,7 @@ export class Upstream {
               if (lists) this.#listings.refresh(connection, true, [method.split("/")[1] ?? ""]);
             },
             lost: () => {
-              log.debug({ server }, "the server has forgotten the session; it is opened anew");
+              this.#log.lost();
               this.#slots.get(need.key)?.restore(connection);
             },
             closed: (fault) => {
@@ -247,11 +235,7 @@ export class Upstream {
               relay.closed(fault);
             },
             noise: (line, from) => {
-              if (shared) this.#progress = line;
-              const fields = { server, stream: from };
-              if (!this.#news.isNew(line)) log.debug(fields, line);
-              else if (from === "stderr") log.info(fields, line);
-              else log.warn(fields, `not a JSON-RPC message, skipped: ${line}`);
+              this.#log.noise(line, from, shared);
               relay.noise(line, from);
             },
           });
@@ -259,27 +243,14 @@ export class Upstream {
         },
         ready: (connection, again) => {
           this.#introduction = connection.introduction;
-          this.#news.well();
           if (again) meter.reconnects++;
-          if (shared && again) log.info({ server, ms: this.#attemptMs() }, "upstream ready again");
-          log.debug({ server, shared, protocolVersion: connection.introduction.protocolVersion }, "connection open");
+          this.#log.connected(connection.introduction, shared, again);
           if (lists) this.#listings.refresh(connection, again);
           this.#listener.ready(connection, need.key, again);
         },
         failed: (fault, retryMs) => {
           meter.failed(fault.code);
-          const { count, tell } = this.#news.failed(fault);
-          log[tell ? "warn" : "debug"](
-            {
-              server,
-              code: fault.code,
-              ...(fault.detail === undefined ? {} : { detail: fault.detail }),
-              hint: remedyOf(fault, this.config),
-              retryMs: Math.round(retryMs),
-              ...(count === 1 ? {} : { failures: count }),
-            },
-            `upstream failed: ${fault.message}`,
-          );
+          this.#log.failed(fault, retryMs);
           if (shared && this.#introduction === undefined) this.#deps.onFault?.(this.config, fault);
         },
       },
@@ -315,28 +286,6 @@ export class Upstream {
   listsMissed(): void {
     const connection = this.current("");
     if (connection !== undefined) this.#listings.refresh(connection, true);
-  }
-
-  #toolsKnown(now: Catalogue, before: Catalogue | undefined): void {
-    const { log } = this.#deps;
-    const { displayName: server } = this.config;
-    for (const tool of now.tools) {
-      if (before?.tools.has(tool) !== true) log.info({ server }, `<${server}> Adding tool ${tool}`);
-    }
-    if (before !== undefined) return;
-    this.#readyMs = this.#attemptMs();
-    log.info({ server, tools: now.tools.size, ms: this.#readyMs }, "upstream ready");
-    for (const name of this.config.toolFilter?.names ?? []) {
-      if (now.tools.has(name)) continue;
-      const known = nearest(name, [...now.tools]);
-      const hint = known === undefined ? "" : `; did you mean "${known}"?`;
-      log.warn({ server, code: "filter.no_match" }, `toolFilter.list: "${name}" matches no tool of ${server}${hint}`);
-    }
-  }
-
-  #attemptMs(): number {
-    const now = this.#deps.clock.now();
-    return now - (this.#attemptAt ?? now);
   }
 
   #openConnections(): number {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { bearer, startOffice } from "../auth/office.ts";
+import { auditLines, bearer, startOffice } from "../auth/office.ts";
 import { ModernClient } from "../relay/modern-client.ts";
 import { RawClient } from "../relay/raw-client.ts";
 import type { Inbox } from "../relay/raw-client.ts";
@@ -97,11 +97,7 @@ test("of calls in flight: one place at all URLs together, and one line for each 
     await held.ended();
     await raw.call("vault:read", "{}", "3").answer();
     await new ModernClient(`${proxy.url}/mcp`, { headers }).call("no_such_tool").answer();
-    const lines = readFileSync(file, "utf8")
-      .trimEnd()
-      .split("\n")
-      .map((line) => JSON.parse(line) as Record<string, unknown>);
-    expect(lines.map(({ endpoint, server, tool, outcome }) => [endpoint, server, tool, outcome])).toEqual([
+    expect(auditLines(file).map(({ endpoint, server, tool, outcome }) => [endpoint, server, tool, outcome])).toEqual([
       ["all servers", "vault", "read", "limited"],
       ["vault", "vault", "read", "limited"],
       ["all servers", "", "no_such_tool", "limited"],

@@ -1,16 +1,8 @@
 import { expect, test } from "bun:test";
 import { Accounts } from "../../src/auth/accounts.ts";
 import type { UserConfig } from "../../src/config/config.ts";
+import { user } from "../support/users.ts";
 
-const user = (more: Partial<UserConfig> = {}): UserConfig => ({
-  password: undefined,
-  allowedTools: undefined,
-  deniedTools: [],
-  roles: [],
-  email: undefined,
-  limits: undefined,
-  ...more,
-});
 const of = (configured: Record<string, UserConfig>, file?: Record<string, UserConfig> | "unread"): Accounts => {
   const accounts = new Accounts();
   const filed = file === undefined || file === "unread" ? file : new Map(Object.entries(file));

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { ModernClient } from "../relay/modern-client.ts";
 import { RawClient } from "../relay/raw-client.ts";
 import type { RunningProxy } from "../support/proxy.ts";
-import { bearer, startOffice } from "./office.ts";
+import { auditLines, bearer, startOffice } from "./office.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "mcp-proxy-audit-"));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -16,12 +16,6 @@ const KEYS = {
 };
 const WIDE = bearer("sk-wide-0123456789");
 const NARROW = bearer("sk-narrow-0123456789");
-
-const linesOf = (file: string): Record<string, unknown>[] =>
-  readFileSync(file, "utf8")
-    .trimEnd()
-    .split("\n")
-    .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 describe("the audit file", () => {
   test("has one line for each call, allowed, denied and failed, and nobody else may read it", async () => {
@@ -44,7 +38,7 @@ describe("the audit file", () => {
     await wide.call("read", "{}", "10").answer();
     await wide.notify("notifications/cancelled", '{"requestId":9}');
     await wide.call("read", "{}", "11").answer();
-    const lines = linesOf(file);
+    const lines = auditLines(file);
     expect(lines.map(({ client, server, tool, outcome }) => [client, server, tool, outcome])).toEqual([
       ["wide", "desk", "read", "ok"],
       ["narrow", "desk", "write", "denied"],
@@ -77,8 +71,8 @@ describe("the audit file", () => {
     while (statSync(file, { throwIfNoEntry: false }) === undefined && Date.now() < deadline) {
       await client.call("write").answer();
     }
-    expect(linesOf(`${file}.1`)[0]).toMatchObject({ tool: "read" });
-    expect(linesOf(file)[0]).toMatchObject({ tool: "write" });
+    expect(auditLines(`${file}.1`)[0]).toMatchObject({ tool: "read" });
+    expect(auditLines(file)[0]).toMatchObject({ tool: "write" });
     expect(statSync(file).mode & 0o777).toBe(0o600);
   });
 
@@ -93,7 +87,7 @@ describe("the audit file", () => {
     expect(kept["audit"]).toMatchObject({ client: "wide", tool: "read", outcome: "ok" });
     mkdirSync(folder);
     await client.call("write").answer();
-    expect(linesOf(file)).toHaveLength(1);
+    expect(auditLines(file)).toHaveLength(1);
     const back = await proxy.logged((line) => String(line["msg"]).includes("can be written again"));
     expect(back["lost"]).toBe(1);
   });

@@ -1,4 +1,4 @@
-import { renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startProxy } from "../support/proxy.ts";
 import type { ProxyOptions, RunningProxy } from "../support/proxy.ts";
@@ -13,6 +13,12 @@ export function office(word: string, more: Record<string, unknown> = {}): Record
 export function replaceFile(path: string, content: unknown): void {
   writeFileSync(`${path}.new`, typeof content === "string" ? content : JSON.stringify(content));
   renameSync(`${path}.new`, path);
+}
+
+/** What a file of audit lines has. */
+export function auditLines(file: string): Record<string, unknown>[] {
+  const lines = readFileSync(file, "utf8").trimEnd().split("\n");
+  return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
 }
 
 export const bearer = (token: string): Record<string, string> => ({ Authorization: `Bearer ${token}` });

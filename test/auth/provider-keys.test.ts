@@ -3,18 +3,11 @@ import { Accounts } from "../../src/auth/accounts.ts";
 import { ProviderDirectory } from "../../src/auth/provider-metadata.ts";
 import { ProviderTokens } from "../../src/auth/provider-tokens.ts";
 import { AUDIENCE, BareProvider } from "../support/bare-provider.ts";
+import { user } from "../support/users.ts";
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
 const log = { debug() {}, info() {}, warn() {}, error() {} };
-const user = {
-  password: undefined,
-  allowedTools: undefined,
-  deniedTools: [],
-  roles: [],
-  email: undefined,
-  limits: undefined,
-};
 
 let provider: BareProvider;
 let tokens: ProviderTokens;
@@ -31,7 +24,7 @@ beforeEach(async () => {
   provider.keys.length = 0;
   await provider.addKey("key-1");
   const members = new Accounts();
-  members.replace(new Map([["service", user]]), undefined);
+  members.replace(new Map([["service", user()]]), undefined);
   // The library that keeps the keys looks at the clock of the process, so that is the one that is moved.
   const clock = { now: () => Date.now(), after: () => () => undefined, every: () => () => undefined };
   const config = {

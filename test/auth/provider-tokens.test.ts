@@ -6,14 +6,16 @@ import { join } from "node:path";
 import { exportJWK, exportSPKI, generateKeyPair, importJWK, SignJWT } from "jose";
 import type { CryptoKey } from "jose";
 import { BareProvider } from "../support/bare-provider.ts";
+import { startBehind } from "../support/behind-provider.ts";
 import { makeCertificate } from "../support/certificate.ts";
 import type { Certificate } from "../support/certificate.ts";
 import { AUDIENCE } from "../support/bare-provider.ts";
 import { program } from "../support/programs.ts";
-import { startProxy } from "../support/proxy.ts";
 import type { RunningProxy } from "../support/proxy.ts";
 import { tools } from "../http/client.ts";
 import { callStatus } from "../oauth/login.ts";
+import { RawClient } from "../relay/raw-client.ts";
+import { bearer } from "./office.ts";
 
 const OPENSSL = program("openssl").path;
 const NOW = (): number => Math.floor(Date.now() / 1_000);
@@ -27,22 +29,10 @@ describe.skipIf(OPENSSL === undefined)("tokens the provider issued itself (needs
 
   const list = (entries: Record<string, object>): void => writeFileSync(users, JSON.stringify(entries));
   const start = (more: Record<string, unknown> = {}): Promise<RunningProxy> =>
-    startProxy(
+    startBehind(
+      { issuer: provider.issuer, certificate },
       { a: tools(), b: tools() },
-      {
-        env: { NODE_EXTRA_CA_CERTS: certificate.file },
-        mcpProxy: {
-          usersFile: users,
-          identityProvider: {
-            issuer: provider.issuer,
-            clientId: "proxy",
-            clientSecret: "s",
-            audience: AUDIENCE,
-            ...more,
-          },
-          options: { oauth2: { persistenceDir: "state" } },
-        },
-      },
+      { usersFile: users, identityProvider: { audience: AUDIENCE, ...more } },
     );
   const status = (token: string, path = "/a/mcp"): Promise<number> => callStatus(proxy.url + path, token);
   const YOU = { sub: "auth0|1", email: "you@example.com", email_verified: true };
@@ -86,36 +76,8 @@ describe.skipIf(OPENSSL === undefined)("tokens the provider issued itself (needs
   test("rights hold for them", async () => {
     const token = await provider.sign({ sub: "service-1", client_id: "cron" });
     const listed = async (path: string): Promise<string> => {
-      const response = await fetch(proxy.url + path, {
-        method: "POST",
-        headers: {
-          "Content-Type": "application/json",
-          Accept: "application/json, text/event-stream",
-          Authorization: `Bearer ${token}`,
-          "MCP-Protocol-Version": "2025-11-25",
-          "Mcp-Session-Id": await session(path),
-        },
-        body: JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/list" }),
-      });
-      return await response.text();
-    };
-    const session = async (path: string): Promise<string> => {
-      const response = await fetch(proxy.url + path, {
-        method: "POST",
-        headers: {
-          "Content-Type": "application/json",
-          Accept: "application/json, text/event-stream",
-          Authorization: `Bearer ${token}`,
-        },
-        body: JSON.stringify({
-          jsonrpc: "2.0",
-          id: 0,
-          method: "initialize",
-          params: { protocolVersion: "2025-11-25", capabilities: {}, clientInfo: { name: "t", version: "1" } },
-        }),
-      });
-      await response.text();
-      return response.headers.get("mcp-session-id") ?? "";
+      const client = await RawClient.open(proxy.url + path, { headers: bearer(token) });
+      return (await client.request("tools/list").answer()).text;
     };
     expect(await listed("/a/mcp")).toContain('"echo"');
     expect(await listed("/b/mcp")).not.toContain('"echo"');

@@ -6,10 +6,10 @@ import { chromium } from "playwright-core";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { makeCertificate } from "../support/certificate.ts";
 import type { Certificate } from "../support/certificate.ts";
-import { CLIENT_ID, CLIENT_SECRET, startIdentityProvider } from "../support/identity-provider.ts";
+import { startBehind } from "../support/behind-provider.ts";
+import { startIdentityProvider } from "../support/identity-provider.ts";
 import type { IdentityProvider } from "../support/identity-provider.ts";
 import { program } from "../support/programs.ts";
-import { startProxy } from "../support/proxy.ts";
 import type { RunningProxy } from "../support/proxy.ts";
 import { tools } from "../http/client.ts";
 import { authorizeUrl, client, pkce } from "../oauth/login.ts";
@@ -38,18 +38,8 @@ describe.skipIf(!needed)("the login through a provider in a browser (needs chrom
   const answers: URL[] = [];
 
   const start = async (users: Record<string, object>): Promise<RunningProxy> => {
-    const proxy = await startProxy(
-      { github: tools() },
-      {
-        env: { NODE_EXTRA_CA_CERTS: certificate.file },
-        mcpProxy: {
-          name: "Office tools",
-          users,
-          identityProvider: { issuer: provider.issuer, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET },
-          options: { oauth2: { persistenceDir: "state", registrationsPerMinute: 0 } },
-        },
-      },
-    );
+    const mcpProxy = { name: "Office tools", users };
+    const proxy = await startBehind({ issuer: provider.issuer, certificate }, { github: tools() }, mcpProxy);
     provider.redirectUris.push(`http://localhost:${proxy.port}/auth/callback`);
     return proxy;
   };
@@ -180,17 +170,8 @@ describe.skipIf(!needed)("the login through a provider in a browser (needs chrom
     await using gone = await startIdentityProvider({ certificate, people: {} });
     const issuer = gone.issuer;
     await gone[Symbol.asyncDispose]();
-    await using proxy = await startProxy(
-      { github: tools() },
-      {
-        mcpProxy: {
-          name: "Office tools",
-          users: { alice: { password: "correct horse" } },
-          identityProvider: { issuer, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET },
-          options: { oauth2: { persistenceDir: "state" } },
-        },
-      },
-    );
+    const mcpProxy = { name: "Office tools", users: { alice: { password: "correct horse" } } };
+    await using proxy = await startBehind({ issuer }, { github: tools() }, mcpProxy);
     await using context = await browser.newContext(LOOKS["desktop-light"]);
     const page = await context.newPage();
     await open(page, proxy);

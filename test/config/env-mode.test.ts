@@ -155,6 +155,16 @@ test("defaults of env mode", async () => {
   });
 });
 
+test("a value that is none of the allowed is named with what is done instead", async () => {
+  const loaded = await start({ ...KEYS, MCP_LOG_LEVEL: "verbose", MCP_RESTART_DELAY: "soon" });
+  expect(good(loaded)).toMatchObject({ log: { level: "info" }, restartDelayMs: 5000 });
+  expect(lines(loaded).sort()).toEqual([
+    "warning 1:1 : MCP_LOG_LEVEL must be trace, debug, info, warning, error or critical; info is used",
+    "warning 1:1 : MCP_RESTART_DELAY must be a number of seconds; 5 is used",
+  ]);
+  expect(lines(await start({ ...KEYS, MCP_LOG_LEVEL: " " }))).toEqual([]);
+});
+
 test("no server at all is an error", async () => {
   expect(lines(await start(KEYS, { "mcp_config.json": { mcpServers: {} } })).join()).toContain(
     'no server is configured in "mcpServers"',

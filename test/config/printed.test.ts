@@ -1,56 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import type { StdioTarget } from "../../src/config/config.ts";
+import { GO_EXAMPLE } from "../manuals/go-example.ts";
 import { directory, good, lines, load, loadText, server } from "./helpers.ts";
 
 /** Configurations as the manuals of the older programs print them; people have exactly these in their files. */
-const GO_EXAMPLE = `{
-  "mcpProxy": {
-    "baseURL": "https://mcp.example.com",
-    "addr": ":9090",
-    "name": "MCP Proxy",
-    "version": "1.0.0",
-    "type": "streamable-http",// one of two
-    "options": {
-      "panicIfInvalid": false,
-      "logEnabled": true,
-      "authTokens": [
-        "DefaultTokens"
-      ],
-      "oauth2": {
-        "enabled": true,
-        "users": {
-          "admin": "password123",
-          "user": "mypassword"
-        },
-        "persistenceDir": "/custom/path/oauth",
-        "allowedIPs": [
-          "34.162.46.92",
-          "34.162.102.82",
-          "34.162.136.91", 
-          "34.162.142.92",
-          "34.162.183.95"
-        ],
-        "templateDir": "/custom/templates"
-      }
-    }
-  },
-  "mcpServers": {
-    "github": {
-      "command": "npx",
-      "args": ["-y", "@modelcontextprotocol/server-github"],
-      "env": { "GITHUB_PERSONAL_ACCESS_TOKEN": "<YOUR_TOKEN>" },
-      "options": { "toolFilter": { "mode": "block", "list": ["create_or_update_file"] } }
-    },
-    "fetch": {
-      "command": "uvx",
-      "args": ["mcp-server-fetch"],
-      "options": { "panicIfInvalid": true, "logEnabled": false, "authTokens": ["SpecificTokens"] }
-    },
-    "amap": {
-      "url": "https://mcp.amap.com/sse?key=<YOUR_TOKEN>",
-    },
-  }
-}`;
 
 describe("the Go program", () => {
   test("its example is accepted as it is", async () => {
@@ -90,6 +43,14 @@ describe("the Go program", () => {
     expect(
       lines(loaded).filter((line) => !/printed in a manual|plain-text password|no longer uses/.test(line)),
     ).toEqual([]);
+  });
+
+  test("comments and trailing commas, which people add to it", async () => {
+    const loaded = await loadText(
+      '{"mcpServers": { // ours\n "a": {"command": "x", "args": ["y",],}, /* no more */ },}',
+    );
+    expect(lines(loaded)).toEqual([]);
+    expect(server(loaded, "a").target).toMatchObject({ kind: "stdio", args: ["y"] });
   });
 
   test("its smallest OAuth example, without address and servers", async () => {

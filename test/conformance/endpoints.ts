@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
+import { referenceServer } from "../support/reference-server.ts";
 import type { Cell, Era } from "./cells.ts";
 import type { Processes, Running } from "./processes.ts";
 
@@ -16,10 +17,6 @@ export interface Endpoint extends AsyncDisposable {
   readonly url: string;
   /** Requests relayed so far; undefined where there is no proxy. */
   relayed(): Promise<number | undefined>;
-}
-
-function referenceServer(era: Era, ...flags: string[]): string[] {
-  return [process.execPath, join(import.meta.dir, `${era}-server.ts`), ...flags];
 }
 
 export async function startReference(processes: Processes, directory: string, era: Era): Promise<Endpoint> {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { ambiguityOf } from "../../src/protocol/ambiguity.ts";
 import { Message } from "../../src/protocol/message.ts";
 import { randomJson, seeded } from "./random-json.ts";
 
@@ -143,6 +144,25 @@ test("line breaks between tokens become blanks, those inside strings stay escape
   const message = read('{\n"jsonrpc":"2.0",\r\n"id":1,"method":"m","params":{"t":"a\\nb"}\n}');
   expect(message.text).not.toContain("\n");
   expect(message.stringParam("t")).toBe("a\nb");
+});
+
+test("a name that is written with an escape is the name that it stands for", () => {
+  const message = read(
+    '{"jsonrpc":"2.0","id":1,"method":"tools\\/call","params":{"name":"a","n\\u0061me":"b","_met\\u0061":{"x":1,"progress\\u0054oken":"c"}}}',
+  );
+  expect([message.method, message.stringParam("name"), message.meta("progressToken")?.key]).toEqual([
+    "tools/call",
+    "b",
+    "progressToken",
+  ]);
+  expect(ambiguityOf(message)).toContain("twice");
+});
+
+test("an id is the number that it stands for, and none where it is a string", () => {
+  for (const id of ["0", "7", "123456789012345", "12345678901234567890", "-3", "1e2", "1.50", '"5"', '"a"']) {
+    const message = read(`{"jsonrpc":"2.0","id":${id},"result":{}}`);
+    expect([id, message.idNumber]).toEqual([id, Number(id)]);
+  }
 });
 
 test("params that are an array have no members", () => {

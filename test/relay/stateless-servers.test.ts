@@ -1,4 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { Client as Client1 } from "@modelcontextprotocol/sdk/client/index.js";
+import { SSEClientTransport as Sse1 } from "@modelcontextprotocol/sdk/client/sse.js";
+import { StreamableHTTPClientTransport as Http1 } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { startProxy } from "../support/proxy.ts";
 import { RawClient, hello } from "./raw-client.ts";
 import type { Inbox } from "./raw-client.ts";
@@ -77,6 +80,25 @@ describe("servers of the stateless era, over HTTP", () => {
   });
   const answering = { capabilities: '{"elicitation":{},"sampling":{}}' };
   const calls = (seen: Asked[]): Asked[] => seen.filter(({ method }) => method === "tools/call");
+
+  for (const how of ["mcp", "sse"] as const)
+    test(`a real older client at /${how} reads a list with arguments whose schema is true or false`, async () => {
+      const properties = { any: true, none: false, some: { type: "string" } };
+      const inputSchema = { type: "object", properties };
+      const tools = [{ name: "t", inputSchema, outputSchema: { type: "object", properties: { any: true } } }];
+      const { url } = await behind(({ method }) => ({
+        result: method === "server/discover" ? DISCOVERED : { ...TOOLS, tools },
+      }));
+      const client = new Client1({ name: "one", version: "1" });
+      const at = new URL(url.replace(/mcp$/, how));
+      await client.connect(how === "sse" ? new Sse1(at) : new Http1(at));
+      const listed = await client.listTools();
+      expect(listed.tools[0]).toMatchObject({
+        inputSchema: { properties: { any: {}, none: { not: {} }, some: { type: "string" } } },
+        outputSchema: { properties: { any: {} } },
+      });
+      await client.close();
+    });
 
   test("a session's call goes with an envelope and headers, and comes back without what is new", async () => {
     const { url, seen } = await behind(

@@ -5,10 +5,8 @@ import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import type { CryptoKey, JWTPayload } from "jose";
 import { Provider } from "oidc-provider";
 import { AUDIENCE } from "./bare-provider.ts";
+import { CLIENT_ID, CLIENT_SECRET } from "./behind-provider.ts";
 import type { Certificate } from "./certificate.ts";
-
-export const CLIENT_ID = "proxy";
-export const CLIENT_SECRET = "the-secret-of-the-proxy-at-its-provider";
 
 export interface IdentityProviderOptions {
   readonly certificate: Certificate;

@@ -11,6 +11,7 @@ import {
   setKey,
   setMeta,
 } from "./object-text.ts";
+import { members, skipSpace, splice } from "../json.ts";
 
 /**
  * A legacy server's result for a modern client.
@@ -46,16 +47,33 @@ export function toLegacyResult(method: string, result: string): string {
     (key) => key === "resultType" || (cacheable && (key === "ttlMs" || key === "cacheScope")),
   );
   text = removeMeta(text, (key) => key === Meta.serverInfo);
-  if (method === "tools/list") text = changeKey(text, "tools", (tools) => mapArray(tools, withObjectOutput));
+  if (method === "tools/list") text = changeKey(text, "tools", (tools) => mapArray(tools, toLegacyTool));
   return method === "tools/call" ? withObjectContent(text) : text;
 }
 
 /** Legacy clients know outputs that are objects only, and drop whole lists otherwise. */
-function withObjectOutput(tool: string): string {
-  return changeKey(tool, "outputSchema", (schema) =>
-    asString(getKey(schema, "type")) === "object" ? schema : undefined,
+function toLegacyTool(tool: string): string {
+  const named = changeKey(tool, "inputSchema", withObjectProperties);
+  return changeKey(named, "outputSchema", (schema) =>
+    asString(getKey(schema, "type")) === "object" ? withObjectProperties(schema) : undefined,
   );
 }
+
+/** The same for arguments whose schema is `true` or `false` (JSON Schema 2020-12, core 4.3.2), said as objects say it. */
+function withObjectProperties(schema: string): string {
+  return changeKey(schema, "properties", (properties) => {
+    const edits = (members(properties, skipSpace(properties, 0)) ?? []).flatMap(({ start, end }) => {
+      const text = AS_OBJECT.get(properties.slice(start, end));
+      return text === undefined ? [] : [{ start, end, text }];
+    });
+    return edits.length === 0 ? properties : splice(properties, edits);
+  });
+}
+
+const AS_OBJECT: ReadonlyMap<string, string> = new Map([
+  ["true", "{}"],
+  ["false", '{"not":{}}'],
+]);
 
 function withObjectContent(result: string): string {
   const structured = getKey(result, "structuredContent");

@@ -1,13 +1,13 @@
 import type { Principal } from "../../policy/principal.ts";
 import type { Missing } from "../../policy/missing.ts";
-import { getKey } from "../../protocol/eras/object-text.ts";
-import { ErrorCode, errorText, resultText } from "../../protocol/errors.ts";
-import { levelName, levelRank } from "../../protocol/log-levels.ts";
-import { Message, stringAt } from "../../protocol/message.ts";
+import { ErrorCode, resultText } from "../../protocol/errors.ts";
+import { levelRank } from "../../protocol/log-levels.ts";
+import type { Message } from "../../protocol/message.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Log } from "../../telemetry/log.ts";
 import { LISTS, LIST_KINDS } from "../../upstream/catalogue.ts";
 import type { ListKind } from "../../upstream/catalogue.ts";
+import { INVALID_CURSOR, answerEmpty, refuse } from "../answers.ts";
 import type { Caller, EventStream, Reply } from "../ends.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Description } from "../line.ts";
@@ -15,21 +15,19 @@ import { Oversight } from "../oversight.ts";
 import type { OversightDeps } from "../oversight.ts";
 import type { Endpoint } from "../served.ts";
 import type { Session } from "../session.ts";
-import type { Switchboard } from "../switchboard.ts";
+import { Branches } from "./branches.ts";
 import { Introductions } from "./introductions.ts";
 import type { Identity } from "./introductions.ts";
-import { Lists } from "./lists.ts";
-import { Answer, capabilitiesOf, heard, partOf } from "./member.ts";
+import { JointTasks } from "./joint-tasks.ts";
+import { LIST_KIND, Lists } from "./lists.ts";
+import { heard } from "./member.ts";
 import type { Asking, Member } from "./member.ts";
 import { missingOf } from "./missing-of.ts";
 import { ModernAggregate } from "./modern-aggregate.ts";
-import { Patience } from "./patience.ts";
+import { patienceByServer } from "./patience.ts";
 import { Renamed } from "./renamed.ts";
 import { Roster } from "./roster.ts";
 import { Routes } from "./routes.ts";
-import type { Route } from "./routes.ts";
-
-const METHODS: ReadonlyMap<string, ListKind> = new Map(LIST_KINDS.map((kind) => [LISTS[kind].method, kind]));
 
 export interface AggregateDeps {
   readonly name: string;
@@ -61,7 +59,8 @@ export class AggregateEndpoint implements Endpoint {
   readonly #lists: Lists;
   readonly #routes: Routes;
   readonly #introductions: Introductions;
-  readonly #patience = new WeakMap<Switchboard, Patience>();
+  readonly #branches: Branches;
+  readonly #tasks: JointTasks;
   readonly #warned = new Set<string>();
   #stopWatching: (() => void)[] = [];
   #roster: Roster;
@@ -75,23 +74,14 @@ export class AggregateEndpoint implements Endpoint {
     this.#identity = plan.identity;
     this.#roster = this.#take(plan);
     const roster = (): Roster => this.#roster;
-    const patience = (member: Member): Patience => this.#patienceWith(member);
-    const branch = (session: Session, member: Member, caller: Caller): Session => this.#branch(session, member, caller);
-    this.#lists = new Lists({
-      roster,
-      patience,
-      branch,
-      own: deps.own,
-      warn: (member, what) => this.#warn(member, what),
-    });
+    const { own } = deps;
+    const patience = patienceByServer(deps.clock);
     this.#routes = new Routes(roster);
-    this.#introductions = new Introductions({
-      roster,
-      patience,
-      branch,
-      own: deps.own,
-      identity: () => this.#identity,
-    });
+    this.#branches = new Branches({ roster, routes: this.#routes, patience, own });
+    const shared = { roster, patience, branches: this.#branches, own };
+    this.#lists = new Lists({ ...shared, warn: (member, what) => this.#warn(member, what) });
+    this.#tasks = new JointTasks({ roster, lists: this.#lists, branches: this.#branches });
+    this.#introductions = new Introductions({ ...shared, identity: () => this.#identity });
     this.modern = new ModernAggregate({
       roster,
       clock: deps.clock,
@@ -111,7 +101,7 @@ export class AggregateEndpoint implements Endpoint {
     this.#identity = plan.identity;
     this.#roster = this.#take(plan);
     for (const session of this.#deps.sessions()) {
-      this.#leaveUnreached(session);
+      this.#branches.leaveUnreached(session);
       const reached = (roster: Roster): string => JSON.stringify(roster.of(session.principal).map(({ name }) => name));
       if (different || reached(before) !== reached(this.#roster)) this.#tell(session, LIST_KINDS);
     }
@@ -124,7 +114,7 @@ export class AggregateEndpoint implements Endpoint {
    */
   accessChanged(knows: (principal: Principal) => boolean, affected?: (principal: Principal) => boolean): void {
     for (const session of this.#deps.sessions()) {
-      this.#leaveUnreached(session);
+      this.#branches.leaveUnreached(session);
       if (affected?.(session.principal) === true) this.#tell(session, LIST_KINDS);
     }
     this.modern.accessChanged(knows, affected);
@@ -155,7 +145,7 @@ export class AggregateEndpoint implements Endpoint {
 
   request(message: Message, caller: Caller, session: Session | undefined, reply: Reply): Exchange | undefined {
     const asking: Asking = { caller, session, modern: undefined };
-    const kind = METHODS.get(message.method ?? "");
+    const kind = LIST_KIND.get(message.method ?? "");
     if (kind !== undefined)
       return this.#counts(message, caller, reply) ? void this.#list(kind, message, asking, reply) : undefined;
     switch (message.method) {
@@ -179,14 +169,14 @@ export class AggregateEndpoint implements Endpoint {
       case "logging/setLevel":
         return this.#counts(message, caller, reply) ? this.#setLevel(message, asking, reply) : undefined;
       case "tasks/list":
-        return this.#counts(message, caller, reply) ? void this.#listTasks(message, asking, reply) : undefined;
+        return this.#counts(message, caller, reply) ? void this.#tasks.list(message, asking, reply) : undefined;
       case "tasks/get":
       case "tasks/result":
       case "tasks/cancel":
         return this.#task(message, asking, reply);
       default: {
-        const only = this.#only(caller.principal);
-        if (only !== undefined) return this.#send({ member: only, message }, asking, reply);
+        const only = this.#roster.only(caller.principal);
+        if (only !== undefined) return this.#branches.send({ member: only, message }, asking, reply);
         return this.#refuse(message, caller, reply, {
           code: ErrorCode.methodNotFound,
           text: `Method not found: ${message.method} (several servers are served here; use the URL of the one that knows it)`,
@@ -206,22 +196,12 @@ export class AggregateEndpoint implements Endpoint {
         : session.exchange(message.slice(span))?.cancel(message.stringParam("reason"));
     }
     if (method === "notifications/progress") return session.progress(message);
-    for (const [server, branch] of session.branches) {
-      const member = this.#roster.members.find(({ name }) => name === server);
-      if (member?.reaches(caller.principal) === true) member.endpoint.notification(message, caller, branch);
-    }
+    this.#branches.notify(message, session, caller);
   }
 
   openStream(stream: EventStream, caller: Caller, session: Session): void {
     session.openStream(stream);
-    for (const member of this.#roster.of(caller.principal)) {
-      const { switchboard } = member.endpoint;
-      const known = session.branch(member.name);
-      const branch = known ?? this.#branch(session, member, caller);
-      // A connection of its own is made when this client first needs that server.
-      const shared = switchboard.connectionOf(caller, branch).key === "";
-      if (known !== undefined || shared || this.#deps.own) switchboard.connect(branch, caller);
-    }
+    this.#branches.connect(session, caller);
   }
 
   restored(session: Session): void {
@@ -275,26 +255,8 @@ export class AggregateEndpoint implements Endpoint {
     this.modern.changed(member, changed);
   }
 
-  /** Takes a session away from servers that would not let it in any more. */
-  #leaveUnreached(session: Session): void {
-    for (const [server] of session.branches) {
-      const member = this.#roster.members.find(({ name }) => name === server);
-      // A server that is gone ends by itself, after its calls in flight.
-      if (member !== undefined && !member.admits(session.principal)) session.endBranch(server);
-    }
-  }
-
   #tell(session: Session, kinds: readonly ListKind[]): void {
     session.listChanged([...new Set(kinds.map((kind) => LISTS[kind].capability))]);
-  }
-
-  #patienceWith({ endpoint: { switchboard } }: Member): Patience {
-    let patience = this.#patience.get(switchboard);
-    if (patience === undefined) {
-      patience = new Patience(this.#deps.clock);
-      this.#patience.set(switchboard, patience);
-    }
-    return patience;
   }
 
   #warn(member: Member, what: string): void {
@@ -304,38 +266,9 @@ export class AggregateEndpoint implements Endpoint {
     this.#deps.log.warn({ server: member.displayName, endpoint: this.displayName }, `<${member.displayName}> ${what}`);
   }
 
-  /** The client's session at one server. */
-  #branch(session: Session, member: Member, caller: Caller): Session {
-    const known = session.branch(member.name);
-    if (known !== undefined) return known;
-    const { switchboard } = member.endpoint;
-    const branch = session.addBranch(member.name, switchboard.givesOwnChild(session.client), (text) =>
-      this.#said(session, member, text),
-    );
-    if (session.logRank !== -1) void this.#passLevel(session.logRank, member, branch, caller);
-    return branch;
-  }
-
-  /** What a server says outside requests, as the client hears it; undefined what it hears from elsewhere. */
-  #said(session: Session, member: Member, text: string): string | undefined {
-    if (!text.includes("notifications/")) return text;
-    const message = Message.read(text, "upstream");
-    if (typeof message === "string") return text;
-    if (!member.hears(message.method)) return undefined;
-    if (message.method?.endsWith("/list_changed") === true) {
-      return session.branch(member.name)?.hearsItself === true ? text : undefined;
-    }
-    const span = message.method === "notifications/resources/updated" ? message.param("uri") : undefined;
-    if (span === undefined) return text;
-    const uri = stringAt(message.text, span) ?? "";
-    const shown = this.#routes.spelled(session, member, uri);
-    return shown === uri ? text : message.edited({ start: span.start, end: span.end, text: JSON.stringify(shown) });
-  }
-
   async #list(kind: ListKind, message: Message, asking: Asking, reply: Reply): Promise<void> {
     if (message.param("cursor") !== undefined) {
-      // All pages are given at once, so no cursor ever left this place.
-      return refuse(message, reply, { code: ErrorCode.invalidParams, text: "Invalid cursor" });
+      return refuse(message, reply, INVALID_CURSOR);
     }
     const elements = await this.#lists.read(kind, asking);
     reply.finish(resultText(message.id ?? "null", `{"${kind}":[${elements.join(",")}]}`));
@@ -346,14 +279,14 @@ export class AggregateEndpoint implements Endpoint {
     const { principal } = asking.caller;
     if (message.method === "tools/call") {
       const route = this.#routes.tool(message, principal);
-      return route === undefined ? "nobody" : this.#send(route, asking, reply, message.stringParam("name"));
+      return route === undefined ? "nobody" : this.#branches.send(route, asking, reply, message.stringParam("name"));
     }
     if (message.method?.startsWith("resources/") === true) return this.#resource(message, asking, reply);
     const route =
       message.method === "prompts/get"
         ? this.#routes.prompt(message, principal)
         : this.#routes.completion(message, principal);
-    return route === undefined ? "nobody" : this.#send(route, asking, reply);
+    return route === undefined ? "nobody" : this.#branches.send(route, asking, reply);
   }
 
   #resource(message: Message, asking: Asking, reply: Reply): Exchange | undefined | "nobody" {
@@ -363,86 +296,28 @@ export class AggregateEndpoint implements Endpoint {
     if (route === undefined) return "nobody";
     const { member, uri } = route;
     if (message.method === "resources/read")
-      return this.#send(route, asking, uri === text ? reply : new Renamed(reply, uri, text));
+      return this.#branches.send(route, asking, uri === text ? reply : new Renamed(reply, uri, text));
     if (session !== undefined) {
       if (message.method === "resources/subscribe") this.#routes.spell(session, member, uri, text);
       else this.#routes.forget(session, member, uri);
     }
-    return this.#send(route, asking, reply);
+    return this.#branches.send(route, asking, reply);
   }
 
-  /** Each server talks at the level the client has chosen; those it has nothing to do with yet are told later. */
-  #setLevel(message: Message, asking: Asking, reply: Reply): undefined {
-    const { caller, session } = asking;
+  #setLevel(message: Message, { caller, session }: Asking, reply: Reply): undefined {
     const rank = levelRank(message.stringParam("level"));
     if (rank === -1) return refuse(message, reply, { code: ErrorCode.invalidParams, text: "Unknown log level" });
     if (session === undefined) return answerEmpty(message, reply);
-    session.logRank = rank;
-    const told = this.#roster.of(caller.principal).map((member) => {
-      const known = session.branch(member.name);
-      const passed =
-        known === undefined
-          ? this.#passIfShared(session, member, caller)
-          : this.#passLevel(rank, member, known, caller);
-      return this.#patienceWith(member).within("logging/setLevel", passed);
-    });
-    void Promise.all(told).then(() => answerEmpty(message, reply));
-  }
-
-  async #passIfShared(session: Session, member: Member, caller: Caller): Promise<void> {
-    // Made with the level of its session.
-    const { switchboard } = member.endpoint;
-    if (switchboard.connectionOf(caller, undefined).key === "" && switchboard.config.target.kind === "stdio")
-      this.#branch(session, member, caller);
-  }
-
-  async #passLevel(rank: number, member: Member, branch: Session, caller: Caller): Promise<void> {
-    if (capabilitiesOf(member)["logging"] === undefined) return;
-    const text = `{"jsonrpc":"2.0","id":"mcp-proxy level","method":"logging/setLevel","params":{"level":"${levelName(rank)}"}}`;
-    const answer = new Answer();
-    member.endpoint.request(Message.read(text, "upstream") as Message, partOf(caller), branch, answer);
-    await answer.text;
-  }
-
-  async #listTasks(message: Message, asking: Asking, reply: Reply): Promise<void> {
-    const members = this.#routes.withTasks(asking.caller.principal);
-    const found = await Promise.all(members.map((member) => this.#lists.ask(member, "tasks/list", "tasks", asking)));
-    reply.finish(resultText(message.id ?? "null", `{"tasks":[${found.flat().join(",")}]}`));
+    void this.#branches.setLevel(rank, session, caller).then(() => answerEmpty(message, reply));
   }
 
   /** A task is found by who made it; one that is not known here, by asking. */
   #task(message: Message, asking: Asking, reply: Reply): Exchange | undefined {
-    const { caller, session } = asking;
     const task = message.stringParam("taskId") ?? "";
-    const members = this.#routes.withTasks(caller.principal);
-    const maker = this.#roster.of(caller.principal).find((member) => {
-      const branch = session?.branch(member.name);
-      if (session !== undefined && branch === undefined) return false;
-      return member.endpoint.switchboard.lineOf(branch, caller).tasks.belongs(task, caller, branch);
-    });
-    if (maker !== undefined) return this.#send({ member: maker, message }, asking, reply);
-    if (!this.#counts(message, caller, reply)) return undefined;
-    const missing = errorText(message.id ?? "null", ErrorCode.invalidParams, `Task not found: ${task}`);
-    void this.#firstThatKnows(members, message, { ...asking, caller: partOf(caller) }).then((text) =>
-      reply.finish(text ?? missing),
-    );
+    const member = this.#tasks.maker(task, asking);
+    if (member !== undefined) return this.#branches.send({ member, message }, asking, reply);
+    if (this.#counts(message, asking.caller, reply)) void this.#tasks.search(task, message, asking, reply);
     return undefined;
-  }
-
-  async #firstThatKnows(members: readonly Member[], message: Message, asking: Asking): Promise<string | undefined> {
-    for (const member of members) {
-      const answer = new Answer();
-      this.#send({ member, message }, asking, answer);
-      const text = await answer.text;
-      if (text !== undefined && getKey(text, "result") !== undefined) return text;
-    }
-    return undefined;
-  }
-
-  #send({ member, message }: Route, asking: Asking, reply: Reply, spelled?: string): Exchange | undefined {
-    const { caller, session } = asking;
-    const branch = session === undefined ? undefined : this.#branch(session, member, caller);
-    return member.endpoint.request(message, caller, branch, reply, spelled);
   }
 
   /** Counts what no single server is asked for. @returns whether it may go on; else it was answered */
@@ -459,17 +334,4 @@ export class AggregateEndpoint implements Endpoint {
   #refuse(message: Message, caller: Caller, reply: Reply, missing: Missing): undefined {
     return this.#counts(message, caller, reply) ? refuse(message, reply, missing) : undefined;
   }
-
-  #only(principal: Principal): Member | undefined {
-    const [only, another] = this.#roster.of(principal);
-    return another === undefined ? only : undefined;
-  }
-}
-
-function answerEmpty(message: Message, reply: Reply): undefined {
-  reply.finish(resultText(message.id ?? "null", "{}"));
-}
-
-function refuse(message: Message, reply: Reply, { code, text }: Missing): undefined {
-  reply.finish(errorText(message.id ?? "null", code, text));
 }

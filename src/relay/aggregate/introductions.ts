@@ -3,10 +3,10 @@ import { asString, getKey } from "../../protocol/eras/object-text.ts";
 import { NOT_KEPT, joinCaching } from "../../protocol/eras/results.ts";
 import type { Caching } from "../../protocol/eras/results.ts";
 import type { Introduction } from "../../upstream/greeting.ts";
-import type { Session } from "../session.ts";
+import type { Branches } from "./branches.ts";
 import { capabilitiesOf } from "./member.ts";
 import type { Asking, Member } from "./member.ts";
-import type { Patience } from "./patience.ts";
+import type { PatienceWith } from "./patience.ts";
 import type { Roster } from "./roster.ts";
 
 /** Who the proxy is towards clients, where it speaks for several servers. */
@@ -17,8 +17,8 @@ export interface Identity {
 
 export interface IntroductionsDeps {
   readonly roster: () => Roster;
-  readonly patience: (member: Member) => Patience;
-  readonly branch: (session: Session, member: Member, caller: Asking["caller"]) => Session;
+  readonly patience: PatienceWith;
+  readonly branches: Branches;
   readonly own: boolean;
   readonly identity: () => Identity;
 }
@@ -87,7 +87,7 @@ export class Introductions {
     const { switchboard } = member.endpoint;
     const patience = this.#deps.patience(member);
     if (this.#deps.own && session !== undefined) {
-      const branch = this.#deps.branch(session, member, caller);
+      const branch = this.#deps.branches.at(member, session, caller);
       return await patience.within("connection", switchboard.introduce(branch, caller), () =>
         session.listChanged(LISTS),
       );

@@ -3,22 +3,24 @@ import { getKey, setKey } from "../../protocol/eras/object-text.ts";
 import { resultText } from "../../protocol/errors.ts";
 import { Message, stringAt } from "../../protocol/message.ts";
 import { toolMistake } from "../../protocol/tool-schema.ts";
-import { LISTS, elementsOf, nameOf } from "../../upstream/catalogue.ts";
+import { LISTS, LIST_KINDS, elementsOf, nameOf } from "../../upstream/catalogue.ts";
 import type { List, ListKind } from "../../upstream/catalogue.ts";
-import type { Session } from "../session.ts";
+import type { Branches } from "./branches.ts";
 import { ask } from "./member.ts";
 import type { Asking, Member } from "./member.ts";
-import type { Patience } from "./patience.ts";
+import type { PatienceWith } from "./patience.ts";
 import type { Roster } from "./roster.ts";
+
+/** What is listed by a method. */
+export const LIST_KIND: ReadonlyMap<string, ListKind> = new Map(LIST_KINDS.map((kind) => [LISTS[kind].method, kind]));
 
 /** A server whose cursors never end must not keep this busy for ever. */
 const MAX_PAGES = 100;
 
 export interface ListsDeps {
   readonly roster: () => Roster;
-  readonly patience: (member: Member) => Patience;
-  /** The client's session at a member; made where one is needed. */
-  readonly branch: (session: Session, member: Member, caller: Asking["caller"]) => Session;
+  readonly patience: PatienceWith;
+  readonly branches: Branches;
   /** Every connection is the client's own, so nothing is known from a shared one. */
   readonly own: boolean;
   /** Something is left out; said once of each. */
@@ -73,7 +75,7 @@ export class Lists {
   #reached(member: Member, { caller, session }: Asking): Promise<unknown> {
     const { switchboard } = member.endpoint;
     if (session === undefined) return switchboard.reach(caller);
-    return switchboard.lineReady(this.#deps.branch(session, member, caller), caller);
+    return switchboard.lineReady(this.#deps.branches.at(member, session, caller), caller);
   }
 
   /** All pages of a list that only the members know, such as tasks. */
@@ -176,7 +178,7 @@ export class Lists {
     take: (result: string) => readonly string[],
   ): Promise<string[]> {
     const { session, caller, modern } = asking;
-    const branch = session === undefined ? undefined : this.#deps.branch(session, member, caller);
+    const branch = session === undefined ? undefined : this.#deps.branches.at(member, session, caller);
     const elements: string[] = [];
     let cursor: string | undefined;
     for (let page = 0; page < MAX_PAGES; page++) {

@@ -1,4 +1,5 @@
 import type { Principal } from "../../policy/principal.ts";
+import { missingMethod } from "../../policy/missing.ts";
 import type { Missing } from "../../policy/missing.ts";
 import { codeOf, statusOf } from "../../protocol/eras/errors.ts";
 import { readListenFilter } from "../../protocol/eras/listen.ts";
@@ -6,17 +7,18 @@ import { GONE, MODERN_VERSIONS, Meta } from "../../protocol/eras/names.ts";
 import { getKey } from "../../protocol/eras/object-text.ts";
 import { NOT_KEPT, withoutTasks } from "../../protocol/eras/results.ts";
 import type { Caching } from "../../protocol/eras/results.ts";
-import { ErrorCode, errorText, resultText } from "../../protocol/errors.ts";
+import { ErrorCode, resultText } from "../../protocol/errors.ts";
 import { levelRank } from "../../protocol/log-levels.ts";
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Message } from "../../protocol/message.ts";
-import { LISTS, LIST_KINDS } from "../../upstream/catalogue.ts";
 import type { ListKind } from "../../upstream/catalogue.ts";
+import { INVALID_CURSOR, refuse, unknownLevel } from "../answers.ts";
 import type { Caller, Reply } from "../ends.ts";
 import type { ModernRequest } from "../modern-endpoint.ts";
 import type { ModernSide } from "../served.ts";
 import type { Introductions } from "./introductions.ts";
 import { JointListening } from "./joint-listening.ts";
+import { LIST_KIND } from "./lists.ts";
 import type { Lists } from "./lists.ts";
 import { Answer, partOf } from "./member.ts";
 import type { Asking, Member } from "./member.ts";
@@ -24,8 +26,6 @@ import { missingOf } from "./missing-of.ts";
 import { Renamed } from "./renamed.ts";
 import type { Roster } from "./roster.ts";
 import type { Route, Routes } from "./routes.ts";
-
-const METHODS: ReadonlyMap<string, ListKind> = new Map(LIST_KINDS.map((kind) => [LISTS[kind].method, kind]));
 
 export interface ModernAggregateDeps {
   readonly roster: () => Roster;
@@ -47,16 +47,15 @@ export class ModernAggregate implements ModernSide {
   }
 
   request(asked: ModernRequest): void {
-    const { message, envelope, caller } = asked;
+    const { message, envelope, caller, reply } = asked;
     const method = message.method ?? "";
     if (envelope.logLevel !== undefined && levelRank(envelope.logLevel) === -1) {
-      const text = `unknown log level: ${envelope.logLevel.slice(0, 50)}`;
-      return refuse(asked, { code: ErrorCode.invalidParams, text }, 400);
+      return refuse(message, reply, unknownLevel(envelope.logLevel), 400);
     }
     const meta = message.param("_meta");
     const modern = { envelope, meta: meta === undefined ? "{}" : message.slice(meta) };
     const asking: Asking = { caller, session: undefined, modern };
-    const kind = METHODS.get(method);
+    const kind = LIST_KIND.get(method);
     if (kind !== undefined) return this.#counts(asked) ? void this.#list(kind, asked, asking) : undefined;
     switch (method) {
       case "server/discover":
@@ -80,8 +79,7 @@ export class ModernAggregate implements ModernSide {
 
   /** In words of its own a client can only speak to a server where there is no other. */
   notification(message: Message, caller: Caller): void {
-    const [only, another] = this.#deps.roster().of(caller.principal);
-    if (another === undefined) only?.endpoint.modern.notification(message, caller);
+    this.#deps.roster().only(caller.principal)?.endpoint.modern.notification(message, caller);
   }
 
   /** The lists of a server are not as they were, or it is back. */
@@ -107,7 +105,7 @@ export class ModernAggregate implements ModernSide {
 
   async #list(kind: ListKind, asked: ModernRequest, asking: Asking): Promise<void> {
     if (asked.message.param("cursor") !== undefined) {
-      return refuse(asked, { code: ErrorCode.invalidParams, text: "Invalid cursor" });
+      return refuse(asked.message, asked.reply, INVALID_CURSOR);
     }
     const elements = await this.#deps.lists.read(kind, asking);
     const result = `{"${kind}":[${elements.join(",")}],${this.#tail(NOT_KEPT)}}`;
@@ -132,7 +130,7 @@ export class ModernAggregate implements ModernSide {
   #listen(asked: ModernRequest, asking: Asking): void {
     const { message, caller, reply } = asked;
     const filter = readListenFilter(message);
-    if (typeof filter === "string") return refuse(asked, { code: ErrorCode.invalidParams, text: filter });
+    if (typeof filter === "string") return refuse(message, reply, { code: ErrorCode.invalidParams, text: filter });
     const { clock, roster, lists } = this.#deps;
     const listening = new JointListening(message, filter, caller, reply, {
       clock,
@@ -174,14 +172,16 @@ export class ModernAggregate implements ModernSide {
 
   /** Only one server can be meant where there is one; tasks are looked for at all that could have made them. */
   #other(asked: ModernRequest, method: string): void {
-    const members = this.#deps.roster().of(asked.caller.principal);
-    const [only, another] = members;
-    if (only !== undefined && another === undefined) return send(asked, { member: only, message: asked.message });
-    const unknown = { code: ErrorCode.methodNotFound, text: `Method not found: ${method}` };
+    const roster = this.#deps.roster();
+    const only = roster.only(asked.caller.principal);
+    if (only !== undefined) return send(asked, { member: only, message: asked.message });
+    const unknown = missingMethod(method);
     if (GONE.has(method) || !method.startsWith("tasks/")) return this.#refuse(asked, unknown, 404);
     if (!this.#counts(asked)) return;
-    void this.#firstThatKnows(members, asked).then((text) =>
-      text === undefined ? refuse(asked, unknown, 404) : asked.reply.finish(text, statusIn(text, method)),
+    void this.#firstThatKnows(roster.of(asked.caller.principal), asked).then((text) =>
+      text === undefined
+        ? refuse(asked.message, asked.reply, unknown, 404)
+        : asked.reply.finish(text, statusIn(text, method)),
     );
   }
 
@@ -189,8 +189,8 @@ export class ModernAggregate implements ModernSide {
     return this.#deps.counts(message, caller, reply);
   }
 
-  #refuse(asked: ModernRequest, missing: Missing, status = 200): void {
-    if (this.#counts(asked)) refuse(asked, missing, status);
+  #refuse(asked: ModernRequest, missing: Missing, status?: number): void {
+    if (this.#counts(asked)) refuse(asked.message, asked.reply, missing, status);
   }
 
   async #firstThatKnows(members: readonly Member[], asked: ModernRequest): Promise<string | undefined> {
@@ -216,8 +216,4 @@ function send(asked: ModernRequest, { member, message }: Route): void {
 function statusIn(text: string, method: string): number {
   const error = getKey(text, "error");
   return error === undefined ? 200 : statusOf(codeOf(error), method, {});
-}
-
-function refuse({ message, reply }: ModernRequest, { code, text }: Missing, status = 200): void {
-  reply.finish(errorText(message.id ?? "null", code, text), status);
 }

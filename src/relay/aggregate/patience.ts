@@ -1,10 +1,24 @@
 import type { Clock } from "../../telemetry/clock.ts";
 import type { Switchboard } from "../switchboard.ts";
+import type { Member } from "./member.ts";
 
 /** How long what several servers say together waits for one of them. */
 const DEADLINE_MS = 3_000;
 /** How long for one that was late the last time. */
 const LATE_MS = 100;
+
+/** The patience with one server. */
+export type PatienceWith = (member: Member) => Patience;
+
+/** Each server has a patience of its own, as long as its connections are not made again. */
+export function patienceByServer(clock: Clock): PatienceWith {
+  const known = new WeakMap<Switchboard, Patience>();
+  return ({ endpoint: { switchboard } }) => {
+    const patience = known.get(switchboard) ?? new Patience(clock);
+    known.set(switchboard, patience);
+    return patience;
+  };
+}
 
 /**
  * How long one server is waited for. One that is late is left out, and hardly waited for again until it was in time:

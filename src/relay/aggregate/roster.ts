@@ -48,6 +48,12 @@ export class Roster {
     return this.members.filter((member) => member.reaches(principal));
   }
 
+  /** The one member there is for somebody, who can mean no other; undefined where there are several, or none. */
+  only(principal: Principal): Member | undefined {
+    const [only, another] = this.of(principal);
+    return another === undefined ? only : undefined;
+  }
+
   /** The URI, or template of URIs, that clients see. @param taken it is another server's already */
   shown(member: Member, uri: string, taken: boolean): string {
     return taken || this.#options.resourcesByServer ? withServer(uri, member.name) : uri;

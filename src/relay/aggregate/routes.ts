@@ -6,7 +6,6 @@ import { stringAt } from "../../protocol/message.ts";
 import type { Message } from "../../protocol/message.ts";
 import type { Called } from "../oversight.ts";
 import type { Session } from "../session.ts";
-import { capabilitiesOf } from "./member.ts";
 import type { Member } from "./member.ts";
 import type { Located, Roster } from "./roster.ts";
 
@@ -66,13 +65,6 @@ export class Routes {
     const located = text === undefined ? undefined : this.#roster().locate(text, principal);
     if (uri === undefined || located === undefined) return undefined;
     return { member: located.member, message: renamed(message, uri, text ?? "", located.uri) };
-  }
-
-  /** The members that make tasks of requests; where none says so, any could. */
-  withTasks(principal: Principal): Member[] {
-    const members = this.#roster().of(principal);
-    const declared = members.filter((member) => capabilitiesOf(member)["tasks"] !== undefined);
-    return declared.length > 0 ? declared : members;
   }
 
   /** A client subscribes to a resource by a text of its own. */

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeCertificate } from "../../support/certificate.ts";
 import type { Certificate } from "../../support/certificate.ts";
-import { CLIENT_ID, CLIENT_SECRET, startIdentityProvider } from "../../support/identity-provider.ts";
+import { startBehind } from "../../support/behind-provider.ts";
+import { startIdentityProvider } from "../../support/identity-provider.ts";
 import type { IdentityProvider } from "../../support/identity-provider.ts";
 import { program, testWith } from "../../support/programs.ts";
-import { startProxy } from "../../support/proxy.ts";
 import type { RunningProxy } from "../../support/proxy.ts";
 import { tools } from "../../http/client.ts";
 import { useMcpRemote } from "../mcp-remote.ts";
@@ -31,16 +31,10 @@ describe.skipIf(OPENSSL === undefined)("real clients through a provider (needs o
     certificate = await makeCertificate(OPENSSL ?? "", directory);
     const people = { "auth0|1": { email: "you@example.com", email_verified: true } };
     provider = await startIdentityProvider({ certificate, people });
-    proxy = await startProxy(
+    proxy = await startBehind(
+      { issuer: provider.issuer, certificate },
       { a: tools(), everything: { command: process.execPath, args: [EVERYTHING] } },
-      {
-        env: { NODE_EXTRA_CA_CERTS: certificate.file },
-        mcpProxy: {
-          users: { "*@example.com": {} },
-          identityProvider: { issuer: provider.issuer, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET },
-          options: { oauth2: { persistenceDir: "state" } },
-        },
-      },
+      { users: { "*@example.com": {} } },
     );
     provider.redirectUris.push(`http://localhost:${proxy.port}/auth/callback`);
   });

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { makeCertificate } from "../../support/certificate.ts";
 import type { Certificate } from "../../support/certificate.ts";
 import { AUDIENCE } from "../../support/bare-provider.ts";
-import { CLIENT_ID, CLIENT_SECRET, startIdentityProvider } from "../../support/identity-provider.ts";
+import { CLIENT_ID, CLIENT_SECRET, startBehind } from "../../support/behind-provider.ts";
+import { startIdentityProvider } from "../../support/identity-provider.ts";
 import type { IdentityProvider } from "../../support/identity-provider.ts";
 import { program } from "../../support/programs.ts";
-import { startProxy } from "../../support/proxy.ts";
 import type { RunningProxy } from "../../support/proxy.ts";
 import { tools } from "../../http/client.ts";
 import { callStatus, redeem, refresh } from "../login.ts";
@@ -36,24 +36,10 @@ describe.skipIf(OPENSSL === undefined)("login through an identity provider (need
   const list = (entries: Record<string, object>): void => writeFileSync(users, JSON.stringify(entries));
   const everybody = { "you@example.com": {}, "*@example.org": { allowed_tools: ["a:*"] }, "auth0|5": {} };
 
-  const start = (more: Record<string, unknown> = {}): Promise<RunningProxy> =>
-    startProxy(
-      { a: tools(), b: tools() },
-      {
-        env: { NODE_EXTRA_CA_CERTS: certificate.file },
-        mcpProxy: {
-          usersFile: users,
-          identityProvider: {
-            issuer: provider.issuer,
-            clientId: CLIENT_ID,
-            clientSecret: CLIENT_SECRET,
-            audience: AUDIENCE,
-          },
-          options: { oauth2: { persistenceDir: "state", registrationsPerMinute: 0 } },
-          ...more,
-        },
-      },
-    );
+  const start = (more: Record<string, unknown> = {}, issuer = provider.issuer): Promise<RunningProxy> => {
+    const mcpProxy = { usersFile: users, identityProvider: { audience: AUDIENCE }, ...more };
+    return startBehind({ issuer, certificate }, { a: tools(), b: tools() }, mcpProxy);
+  };
 
   beforeAll(async () => {
     certificate = await makeCertificate(OPENSSL ?? "", directory);
@@ -236,14 +222,7 @@ describe.skipIf(OPENSSL === undefined)("login through an identity provider (need
   });
 
   test("with offline_access the provider is asked again; a login that is over there is over here", async () => {
-    await using lasting = await start({
-      identityProvider: {
-        issuer: provider.issuer,
-        clientId: CLIENT_ID,
-        clientSecret: CLIENT_SECRET,
-        scopes: ["openid", "email", "offline_access"],
-      },
-    });
+    await using lasting = await start({ identityProvider: { scopes: ["openid", "email", "offline_access"] } });
     const at = `http://localhost:${lasting.port}`;
     provider.redirectUris.push(`${at}/auth/callback`);
     const [asked, before] = [provider.exchanged.length, provider.given.length];
@@ -274,9 +253,7 @@ describe.skipIf(OPENSSL === undefined)("login through an identity provider (need
 
   test("an address that only UserInfo has counts, if it is verified there", async () => {
     await using plain = await startIdentityProvider({ certificate, people: PEOPLE, emailInIdToken: false });
-    await using other = await start({
-      identityProvider: { issuer: plain.issuer, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET },
-    });
+    await using other = await start({ identityProvider: {} }, plain.issuer);
     const at = `http://localhost:${other.port}`;
     plain.redirectUris.push(`${at}/auth/callback`);
     const tokens = await logInThrough(at, person(), "auth0|1");

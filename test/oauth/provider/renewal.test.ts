@@ -3,6 +3,7 @@ import { Accounts } from "../../../src/auth/accounts.ts";
 import type { Grant } from "../../../src/oauth/grant.ts";
 import { Provider } from "../../../src/oauth/provider/provider.ts";
 import { BareProvider } from "../../support/bare-provider.ts";
+import { user } from "../../support/users.ts";
 import { failure } from "../login.ts";
 
 const MINUTE = 60_000;
@@ -23,14 +24,6 @@ const save = (): Promise<void> => {
   saved++;
   return Promise.resolve();
 };
-const user = {
-  password: undefined,
-  allowedTools: undefined,
-  deniedTools: [],
-  roles: [],
-  email: undefined,
-  limits: undefined,
-};
 
 beforeEach(() => {
   time = Date.now();
@@ -38,7 +31,7 @@ beforeEach(() => {
   sent.length = 0;
   there.odd.clear();
   accounts = new Accounts();
-  accounts.replace(new Map([["you@example.com", user]]), undefined);
+  accounts.replace(new Map([["you@example.com", user()]]), undefined);
   const clock = { now: () => time, after: () => () => undefined, every: () => () => undefined };
   const config = {
     issuer: there.issuer,

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { tools } from "../../http/client.ts";
 import { makeCertificate } from "../../support/certificate.ts";
 import type { Certificate } from "../../support/certificate.ts";
-import { CLIENT_ID, CLIENT_SECRET, startIdentityProvider } from "../../support/identity-provider.ts";
+import { startBehind } from "../../support/behind-provider.ts";
+import { startIdentityProvider } from "../../support/identity-provider.ts";
 import type { IdentityProvider } from "../../support/identity-provider.ts";
 import { program } from "../../support/programs.ts";
-import { startProxy } from "../../support/proxy.ts";
 import type { RunningProxy } from "../../support/proxy.ts";
 import { Person } from "./person.ts";
 import type { Place } from "./person.ts";
@@ -31,17 +31,8 @@ describe.skipIf(OPENSSL === undefined)("the start page, logged in through an ide
     certificate = await makeCertificate(OPENSSL ?? "", directory);
     provider = await startIdentityProvider({ certificate, people: PEOPLE });
     writeFileSync(users, JSON.stringify({ "team@example.org": { allowed_tools: ["a:ec*"] } }));
-    proxy = await startProxy(
-      { a: tools(), b: tools() },
-      {
-        env: { NODE_EXTRA_CA_CERTS: certificate.file },
-        mcpProxy: {
-          usersFile: users,
-          identityProvider: { issuer: provider.issuer, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET },
-          options: { oauth2: { persistenceDir: "state" } },
-        },
-      },
-    );
+    const { issuer } = provider;
+    proxy = await startBehind({ issuer, certificate }, { a: tools(), b: tools() }, { usersFile: users });
     base = `http://localhost:${proxy.port}`;
     provider.redirectUris.push(`${base}/auth/callback`);
     await proxy.logged((line) => String(line["msg"]).includes("<a> Adding tool echo"));

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import { exportJWK, generateKeyPair, SignJWT } from "jose";
 import type { JWTPayload } from "jose";
 import { BareProvider } from "../../support/bare-provider.ts";
+import { CLIENT_SECRET, startBehind } from "../../support/behind-provider.ts";
 import { makeCertificate } from "../../support/certificate.ts";
 import type { Certificate } from "../../support/certificate.ts";
 import { program } from "../../support/programs.ts";
-import { startProxy } from "../../support/proxy.ts";
 import type { RunningProxy } from "../../support/proxy.ts";
 import { tools } from "../../http/client.ts";
 import { ask, Person } from "./person.ts";
@@ -24,20 +24,11 @@ describe.skipIf(OPENSSL === undefined)("a provider that misbehaves (needs openss
   let provider: BareProvider;
   let proxy: RunningProxy;
 
-  const start = (
-    identityProvider: Record<string, unknown> = {},
-    more: { env?: Record<string, string>; templates?: string } = {},
-  ): Promise<RunningProxy> =>
-    startProxy(
+  const start = ({ trusted } = { trusted: true }): Promise<RunningProxy> =>
+    startBehind(
+      { issuer: provider.issuer, certificate: trusted ? certificate : undefined },
       { a: tools() },
-      {
-        env: more.env ?? { NODE_EXTRA_CA_CERTS: certificate.file },
-        mcpProxy: {
-          users: { alice: { password: "correct horse" }, "you@example.com": {} },
-          identityProvider: { issuer: provider.issuer, clientId: "proxy", clientSecret: "s3cret", ...identityProvider },
-          options: { oauth2: { persistenceDir: "state" } },
-        },
-      },
+      { users: { alice: { password: "correct horse" }, "you@example.com": {} } },
     );
   const at = (running: RunningProxy): string => `http://localhost:${running.port}`;
   /** Allows on our page, and has the provider answer. */
@@ -110,7 +101,7 @@ describe.skipIf(OPENSSL === undefined)("a provider that misbehaves (needs openss
   });
 
   test("a certificate nobody trusts: the log names the remedy", async () => {
-    await using other = await start({}, { env: {} });
+    await using other = await start({ trusted: false });
     const { place } = await there(other);
     expect(place.status).toBe(503);
     const line = await other.logged((each) => String(each["reason"]).includes("NODE_EXTRA_CA_CERTS"));
@@ -177,7 +168,7 @@ describe.skipIf(OPENSSL === undefined)("a provider that misbehaves (needs openss
         expect(back.html).not.toContain("<script");
         expect(back.headers.get("content-security-policy")).toContain("default-src 'none'");
         const log = JSON.stringify(proxy.log);
-        for (const secret of ["c0de", "opaque-access", "s3cret"]) expect(log).not.toContain(secret);
+        for (const secret of ["c0de", "opaque-access", CLIENT_SECRET]) expect(log).not.toContain(secret);
       });
     }
 

@@ -4,10 +4,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeCertificate } from "../../support/certificate.ts";
 import type { Certificate } from "../../support/certificate.ts";
-import { CLIENT_ID, CLIENT_SECRET, startIdentityProvider } from "../../support/identity-provider.ts";
+import { startBehind } from "../../support/behind-provider.ts";
+import { startIdentityProvider } from "../../support/identity-provider.ts";
 import type { IdentityProvider } from "../../support/identity-provider.ts";
 import { program } from "../../support/programs.ts";
-import { startProxy } from "../../support/proxy.ts";
 import type { RunningProxy } from "../../support/proxy.ts";
 import { tools } from "../../http/client.ts";
 import { ask, Person } from "./person.ts";
@@ -23,18 +23,11 @@ describe.skipIf(OPENSSL === undefined)("a login that waits for the provider (nee
   let url: string;
 
   const start = (port?: number): Promise<RunningProxy> =>
-    startProxy(
+    startBehind(
+      { issuer: provider.issuer, certificate },
       { a: tools() },
-      {
-        directory,
-        env: { NODE_EXTRA_CA_CERTS: certificate.file },
-        ...(port === undefined ? {} : { port }),
-        mcpProxy: {
-          users: { "you@example.com": {} },
-          identityProvider: { issuer: provider.issuer, clientId: CLIENT_ID, clientSecret: CLIENT_SECRET },
-          options: { oauth2: { persistenceDir: "state", registrationsPerMinute: 0 } },
-        },
-      },
+      { users: { "you@example.com": {} } },
+      { directory, ...(port === undefined ? {} : { port }) },
     );
   const restart = async (): Promise<void> => {
     const { port } = proxy;

@@ -359,7 +359,7 @@ export const EDITS: readonly Edit[] = [
   },
   {
     line: "26",
-    file: "src/oauth/login.ts",
+    file: "src/oauth/approval.ts",
     from: "{ code, state: login.state, iss: urls.issuer }",
     to: "{ code, state: login.state }",
     test: "test/oauth/authorize.test.ts",
@@ -368,7 +368,7 @@ export const EDITS: readonly Edit[] = [
   },
   {
     line: "27",
-    file: "src/oauth/login.ts",
+    file: "src/oauth/login-pages.ts",
     from: "LocalApp: isLoopbackRedirect(login.redirectUri)",
     to: "LocalApp: false",
     test: "test/oauth/authorize.test.ts",
@@ -756,8 +756,8 @@ export const EDITS: readonly Edit[] = [
   {
     line: "38",
     file: "src/oauth/login.ts",
-    from: "      return await this.#form(request, login, client, { status: 200 });",
-    to: "      if (this.#deps.provider !== undefined) return await this.#sendToProvider(request, login, client, this.#deps.provider);\n      return await this.#form(request, login, client, { status: 200 });",
+    from: "      return await this.#deps.pages.form(request, login, client, { status: 200 });",
+    to: "      if (this.#deps.byProvider !== undefined) return await this.#deps.byProvider.send(request, login, client);\n      return await this.#deps.pages.form(request, login, client, { status: 200 });",
     test: "test/oauth/provider/login.test.ts",
     name: "our page first, then the provider with everything it needs, then the app; the token opens the endpoint",
     what: "the provider is asked before anybody has allowed it",

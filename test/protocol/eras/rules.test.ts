@@ -111,6 +111,11 @@ describe("results", () => {
     expect(toLegacyResult("tools/list", '{"tools":[{"name":"a","outputSchema":{"type":"array"}}]}')).toBe(
       '{"tools":[{"name":"a"}]}',
     );
+    const listed = (properties: string): string =>
+      `{"tools":[{"name":"a","inputSchema":{"type":"object", "properties":${properties}, "n":1.0}}]}`;
+    expect(toLegacyResult("tools/list", listed('{"any" : true,"none":false, "some":{"a":true},"n":1.0}'))).toBe(
+      listed('{"any" : {},"none":{"not":{}}, "some":{"a":true},"n":1.0}'),
+    );
     expect(toLegacyResult("tools/call", '{"resultType":"complete","content":[],"structuredContent":[1,2]}')).toBe(
       '{"content":[{"type":"text","text":"[1,2]"}]}',
     );

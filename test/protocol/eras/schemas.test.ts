@@ -117,8 +117,8 @@ describe("messages of the schemas, there and back", () => {
       const [from, to] = [young(name, "Result"), old(name, "Result")];
       for (let n = 0; n < COUNT; n++) {
         const said = sampled(chance, from);
-        // `true` and `false` are schemas to the newer SDK only.
-        if (!onlyObjects(JSON.parse(said))) continue;
+        // What is no schema at all is none to the newer SDK only.
+        if (!onlySchemas(JSON.parse(said))) continue;
         const down = toLegacyResult(method, said);
         expect(to.fits(down)).toBeUndefined();
         const own = new Set(["resultType", "ttlMs", "cacheScope", "tools", "structuredContent", "content"]);
@@ -143,12 +143,14 @@ describe("messages of the schemas, there and back", () => {
   });
 });
 
-/** Whether what stands in `properties` of schemas are objects. */
-function onlyObjects(result: unknown): boolean {
+/** Whether what stands in `properties` of schemas are schemas. */
+function onlySchemas(result: unknown): boolean {
   const { tools } = result as { tools?: Record<string, { properties?: object } | undefined>[] };
   return (tools ?? []).every((tool) =>
     [tool["inputSchema"], tool["outputSchema"]].every((schema) =>
-      Object.values(schema?.properties ?? {}).every((part) => typeof part === "object" && part !== null),
+      Object.values(schema?.properties ?? {}).every(
+        (part) => typeof part === "boolean" || (typeof part === "object" && part !== null),
+      ),
     ),
   );
 }
