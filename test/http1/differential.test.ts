@@ -131,7 +131,7 @@ function joined(raw: readonly string[]): Map<string, string> {
 }
 
 async function nodeSees(node: string, cases: readonly string[][]): Promise<NodeSeen[]> {
-  const child = Bun.spawn([node, "--no-deprecation", join(import.meta.dir, "node-parser.cjs")], {
+  const child = Bun.spawn([node, "--no-deprecation", join(import.meta.dir, "../fixtures/node-parser.cjs")], {
     stdin: "pipe",
     stdout: "pipe",
   });

@@ -30,6 +30,11 @@ class Written implements StreamedBody {
     return this.#first;
   }
 
+  forget(): void {
+    this.outlet = undefined;
+    this.leaves = 0;
+  }
+
   drained(): void {
     this.drains++;
   }
@@ -293,8 +298,7 @@ describe("a client that leaves is heard of once,", () => {
       );
       await eventually(() => errors.length === 2);
       await leave("GET /wait HTTP/1.1\r\nHost: a\r\n\r\n", () => seen.length > 0, reset);
-      stream.leaves = 0;
-      stream.outlet = undefined;
+      stream.forget();
       // Also where only the stream wants to hear it.
       await leave("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", () => stream.outlet !== undefined, reset);
       await eventually(() => stream.leaves > 0);

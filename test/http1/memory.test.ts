@@ -8,7 +8,10 @@ const MANY = 400;
 let child: Bun.Subprocess<"ignore", "pipe">;
 let port = 0;
 beforeAll(async () => {
-  child = Bun.spawn([process.execPath, join(import.meta.dir, "memory-server.ts")], { stdin: "ignore", stdout: "pipe" });
+  child = Bun.spawn([process.execPath, join(import.meta.dir, "../fixtures/http1-memory.ts")], {
+    stdin: "ignore",
+    stdout: "pipe",
+  });
   const first = await child.stdout.getReader().read();
   port = Number(new TextDecoder().decode(first.value).trim());
 });
