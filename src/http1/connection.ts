@@ -223,8 +223,7 @@ export class Connection implements Outlet, Peer {
   /** Takes one thing of what has come. @returns whether to look again */
   #step(): boolean {
     if (this.#framing !== undefined) return this.#takeBody(this.#framing);
-    if (this.#free && !this.#last && !this.#resting) return this.#takeHead();
-    return false;
+    return this.#free && !this.#last && !this.#resting && this.#takeHead();
   }
 
   #takeHead(): boolean {
@@ -309,7 +308,8 @@ export class Connection implements Outlet, Peer {
     const closes = this.#last;
     const bodiless = method === "HEAD" || status === 204 || status === 304;
     if (streamed) {
-      const lines = answerHead(answer, { length: this.#inChunks ? "chunked" : "until the end", closes }, date);
+      const length = this.#inChunks ? "chunked" : "until the end";
+      const lines = answerHead(answer, { length, closes }, date);
       if (bodiless) {
         body.left();
         this.#answered = true;
@@ -381,8 +381,10 @@ export class Connection implements Outlet, Peer {
     this.#input = NOTHING;
     this.#framing = undefined;
     const request = this.#request;
-    // An answer that is on its way comes to its end.
-    if (this.#answered || this.#stream !== undefined) return this.#settle();
+    if (this.#answered || this.#stream !== undefined) {
+      request?.body.discard();
+      return this.#settle();
+    }
     // Whoever is still at it need not answer any more.
     this.#request = undefined;
     request?.leave();
