@@ -6,13 +6,14 @@ const FRAMING = new Set(["connection", "content-length", "date", "keep-alive", "
 
 /** A request in the form of the Fetch standard, for what is built on that. */
 export function toRequest(incoming: Incoming): Request {
-  const { url, body } = incoming;
-  // Bun 1.4 takes this one, which Fetch forbids, for GET.
-  const method = incoming.method === "TRACK" ? "UNKNOWN" : incoming.method;
+  const { method, url, body } = incoming;
   const headers = new Headers([...incoming.headers] as [string, string][]);
-  if (method === "GET" || method === "HEAD" || incoming.declaredLength === 0)
-    return new Request(url, { method, headers });
-  return new Request(url, { method, headers, body: body.whole ?? streamOf(incoming) });
+  const bare = method === "GET" || method === "HEAD" || incoming.declaredLength === 0;
+  const init = bare ? { method, headers } : { method, headers, body: body.whole ?? streamOf(incoming) };
+  const request = new Request(url, init);
+  if (request.method === method) return request;
+  // Bun 1.4 takes methods that it does not know for GET, and would have them answered as that. This one nobody serves.
+  return new Request(url, { method: "TRACE", headers });
 }
 
 function streamOf({ body }: Incoming): ReadableStream<Uint8Array> {

@@ -109,7 +109,8 @@ function urlOf(target: string, host: string | null, scheme: string): string {
   if ((path.split("?")[0] ?? "").includes("\\")) bad("the request target");
   const plain = path.replaceAll(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
   const rest = plain.startsWith("/") ? plain : `/${plain}`;
-  const named = host === null || /[^\x21-\x7e]|[/?#@\\]/.test(host) ? NO_HOST : host;
+  // Without a host the standard would take it from the path.
+  const named = host === null || host === "" || /[^\x21-\x7e]|[/?#@\\]/.test(host) ? NO_HOST : host;
   const url = URL.parse(`${scheme}://${named}${rest}`);
   if (url !== null) return url.href;
   // A header that is no host is refused where the answer to that is made; in a target it is as wrong as the rest of it.

@@ -41,6 +41,8 @@ export class HttpServer {
       data: ({ data }, bytes) => data.data(bytes),
       drain: ({ data }) => data.drained(),
       close: ({ data }) => this.#closed(data),
+      // Without it, Bun 1.4 tells of a connection only when its TLS stands: who never gets so far would stay for ever.
+      handshake: () => undefined,
       // Bun hands on what the others here throw, and goes on.
       error: ({ data }, error) => data.fail(error),
     };

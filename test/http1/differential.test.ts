@@ -92,8 +92,7 @@ function difference(bytes: string, ours: readonly Seen[], { requests, error }: N
     if (mine.url !== expected) return `another URL in request ${index}: ${mine.url} and ${expected}`;
     const fields = joined(theirs.headers);
     if (host !== undefined) fields.set("host", host);
-    if (JSON.stringify([...mine.headers].toSorted()) !== JSON.stringify([...fields].toSorted()))
-      return `other headers in request ${index}`;
+    if (sorted(mine.headers) !== sorted(fields)) return `other headers in request ${index}`;
     if (mine.complete && !theirs.complete) return `request ${index} is over here only`;
     if (mine.complete && mine.body !== theirs.body) return `another body in request ${index}`;
   }
@@ -102,15 +101,22 @@ function difference(bytes: string, ours: readonly Seen[], { requests, error }: N
 
 /** The URL that is meant by a target (RFC 9112 section 3.3), in the form of the URL standard. */
 function meant({ url: target, headers }: NodeSeen["requests"][number]): { expected: string; host: string | undefined } {
-  const bytes = [...target].map((c) => (c > "\x7f" ? `%${c.charCodeAt(0).toString(16).toUpperCase()}` : c)).join("");
+  const bytes = target.replaceAll(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase()}`);
   const absolute = /^https?:\/\/([^/?]+)(.*)$/i.exec(bytes);
   const host = absolute?.[1];
   const rest = absolute === null ? bytes : (absolute[2] ?? "");
   const path = rest.startsWith("/") ? rest : `/${rest}`;
   const named = host ?? joined(headers).get("host") ?? "";
-  const url = /[^\x21-\x7e]|[/?#@\\]/.test(named) ? null : URL.parse(`http://${named}${path}`);
+  const url = /^$|[^\x21-\x7e]|[/?#@\\]/.test(named) ? null : URL.parse(`http://${named}${path}`);
   // Such a request has no host that could be meant, and is refused for that by who serves it.
   return { expected: url?.href ?? new URL(`http://nowhere.invalid${path}`).href, host };
+}
+
+function sorted(fields: Iterable<readonly [name: string, value: string]>): string {
+  return [...fields]
+    .map((field) => JSON.stringify(field))
+    .toSorted((a, b) => (a < b ? -1 : 1))
+    .join("\n");
 }
 
 function joined(raw: readonly string[]): Map<string, string> {
@@ -125,11 +131,11 @@ function joined(raw: readonly string[]): Map<string, string> {
 }
 
 async function nodeSees(node: string, cases: readonly string[][]): Promise<NodeSeen[]> {
-  const child = Bun.spawn([node, "--no-deprecation", join(import.meta.dir, "node-parser.cjs")], {
+  const child = Bun.spawn([node, "--no-deprecation", join(import.meta.dir, "../fixtures/node-parser.cjs")], {
     stdin: "pipe",
     stdout: "pipe",
   });
-  child.stdin.write(cases.map((packets) => `${JSON.stringify(packets)}\n`).join(""));
+  void child.stdin.write(cases.map((packets) => `${JSON.stringify(packets)}\n`).join(""));
   await child.stdin.end();
   const text = await new Response(child.stdout).text();
   expect(await child.exited).toBe(0);
@@ -148,15 +154,19 @@ function send(port: number, packets: readonly string[], understood: () => boolea
       if (sent && understood()) socket.end();
     };
     socket.setNoDelay(true);
-    socket.on("connect", async () => {
-      for (const packet of packets) {
+    const pending = [...packets];
+    const go = (): void => {
+      const packet = pending.shift();
+      if (packet !== undefined) {
         socket.write(Buffer.from(packet, "latin1"));
-        await new Promise((next) => setImmediate(next));
+        setImmediate(go);
+        return;
       }
       sent = true;
       waiting = setTimeout(() => socket.end(), PATIENCE_MS);
       look();
-    });
+    };
+    socket.on("connect", go);
     socket.on("data", look);
     socket.on("error", (error: NodeJS.ErrnoException) => {
       if (error.code !== "ECONNRESET" && error.code !== "EPIPE") reject(error);

@@ -108,7 +108,7 @@ describe("understood:", () => {
     ],
     "names that objects have": [
       `GET / HTTP/1.1\r\n__proto__: a\r\nconstructor: b\r\n${LAST}`,
-      { headers: { ["__proto__"]: "a", constructor: "b", host: "here", connection: "close" } as never },
+      { headers: { ["__proto__"]: "a", constructor: "b", host: "here", connection: "close" } },
     ],
     "a whole URL, whose host counts": [
       `GET http://other:81/a?b HTTP/1.1\r\n${LAST}`,
@@ -116,6 +116,10 @@ describe("understood:", () => {
     ],
     "dots in a path": [`GET /a/%2E%2e/../b/./c HTTP/1.1\r\n${LAST}`, { url: "http://here/b/c" }],
     "a path that looks like a host": [`GET //other/a HTTP/1.1\r\n${LAST}`, { url: "http://here//other/a" }],
+    "a host that is empty, in whose place nothing of the path comes": [
+      "GET /a/b HTTP/1.1\r\nHost:\r\nConnection: close\r\n\r\n",
+      { url: "http://nowhere.invalid/a/b" },
+    ],
     "an empty line before it": [`\r\nGET / HTTP/1.1\r\n${LAST}`, { method: "GET" }],
     "a body by its length": [`POST / HTTP/1.1\r\nContent-Length: 5\r\n${LAST}hello`, { body: "hello" }],
     "a body in chunks with extensions and trailers": [
