@@ -29,5 +29,5 @@ test("what is remembered of a stream keeps nothing else alive of what came with 
   const [events, used] = stdout.toString().trim().split(" ").map(Number);
   expect(events).toBe(1_500);
   // The chunks together are 30 MB; early ones were read before the code was compiled, late ones after.
-  expect(used).toBeLessThan(8_000_000);
+  expect(used).toBeLessThan(15_000_000);
 });
