@@ -2,6 +2,7 @@ import { chmodSync, lstatSync, unlinkSync } from "node:fs";
 import type { Config } from "../config/config.ts";
 import { Answer, AnswerHeaders } from "../http1/answer.ts";
 import type { Handler } from "../http1/connection.ts";
+import { connectionLimit } from "./connection-limit.ts";
 import { HttpServer } from "../http1/server.ts";
 import { ErrorCode, errorText } from "../protocol/errors.ts";
 import type { Clock } from "../telemetry/clock.ts";
@@ -9,6 +10,11 @@ import type { Log } from "../telemetry/log.ts";
 
 /** How long answers that are on their way may take when the listener closes. */
 const CLOSING_MS = 1_000;
+
+/** How often it is said that there are too many connections. */
+const AGAIN_MS = 10_000;
+const CROWDED =
+  "a connection was closed: as many are open as this process may have files (LimitNOFILE, ulimit -n), but for a share that servers need";
 
 const JSON_TYPE = new AnswerHeaders({ "Content-Type": "application/json" });
 
@@ -36,6 +42,8 @@ export async function openListener(
   const server = new HttpServer({
     at: listen.kind === "unix" ? { unix: listen.path } : { hostname: listen.host, port: listen.port },
     tls: tls === undefined ? undefined : { cert: Bun.file(tls.cert), key: Bun.file(tls.key) },
+    maxConnections: connectionLimit(),
+    crowded: seldom(clock, () => log.warn({}, CROWDED)),
     clock,
     handler,
     refuse: (status, text) => new Answer(status, JSON_TYPE, errorText("null", ErrorCode.server, text)),
@@ -54,6 +62,16 @@ export async function openListener(
       await Promise.race([graceful, Bun.sleep(CLOSING_MS)]);
       server.cut();
     },
+  };
+}
+
+/** At most once in a while, however often it is called. */
+function seldom(clock: Clock, call: () => void): () => void {
+  let last = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (clock.now() - last < AGAIN_MS) return;
+    last = clock.now();
+    call();
   };
 }
 

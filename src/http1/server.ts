@@ -12,6 +12,10 @@ const BEAT_MS = 1_000;
 export interface HttpServerOptions {
   readonly at: { readonly hostname: string; readonly port: number } | { readonly unix: string };
   readonly tls: TLSOptions | undefined;
+  /** Connections open at once; what comes beyond is closed again. */
+  readonly maxConnections: number;
+  /** Hears of each that was closed for that. */
+  readonly crowded: () => void;
   readonly clock: Clock;
   readonly handler: Handler;
   readonly refuse: (status: number, text: string) => Answer;
@@ -28,7 +32,7 @@ export class HttpServer {
   #empty: (() => void) | undefined;
 
   /** @throws Error of the system when the address cannot be used */
-  constructor({ at, tls, clock, handler, refuse, failed }: HttpServerOptions) {
+  constructor({ at, tls, clock, handler, refuse, failed, maxConnections, crowded }: HttpServerOptions) {
     const scheme = tls === undefined ? "http" : "https";
     const deps = { unix: "unix" in at, scheme, clock, date: new HttpDate(), handler, refuse, failed } as const;
     const socket: Bun.SocketHandler<Connection> = {
@@ -37,6 +41,10 @@ export class HttpServer {
         this.#connections.set(opened.data, opened);
         // The client has gone before it was let in; nobody can say who it was.
         if (opened.data.address === null && !deps.unix) opened.terminate();
+        else if (this.#connections.size > maxConnections) {
+          opened.terminate();
+          crowded();
+        }
       },
       data: ({ data }, bytes) => data.data(bytes),
       drain: ({ data }) => data.drained(),

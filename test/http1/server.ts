@@ -51,12 +51,14 @@ export interface RunningServer extends AsyncDisposable {
 export function serve(
   handler: Handler,
   clock: Clock = systemClock,
-  more: Partial<Pick<HttpServerOptions, "at" | "tls">> = {},
+  more: Partial<Pick<HttpServerOptions, "at" | "tls" | "maxConnections" | "crowded">> = {},
 ): RunningServer {
   const failures: unknown[] = [];
   const server = new HttpServer({
     at: { hostname: "127.0.0.1", port: 0 },
     tls: undefined,
+    maxConnections: Number.POSITIVE_INFINITY,
+    crowded: () => undefined,
     ...more,
     clock,
     handler,

@@ -152,3 +152,31 @@ test("a port that is taken is not shared", async () => {
     serve(() => new Answer(200, TEXT), undefined, { at: { hostname: "127.0.0.1", port: server.port } }),
   ).toThrow();
 });
+
+test("who comes when there are enough is turned away; those who are here go on, and leave room", async () => {
+  let crowded = 0;
+  await using server = serve(() => new Answer(200, TEXT, "fine"), undefined, {
+    maxConnections: 2,
+    crowded: () => void crowded++,
+  });
+  const first = await Wire.to(server.port);
+  using second = await Wire.to(server.port);
+  for (const wire of [first, second]) {
+    wire.send(GET);
+    await wire.until("fine");
+  }
+  using third = await Wire.to(server.port);
+  await third.closed;
+  expect(third.text).toBe("");
+  expect(crowded).toBe(1);
+  first[Symbol.dispose]();
+  // The server hears of that a moment later.
+  for (let answered = false; !answered;) {
+    using fourth = await Wire.to(server.port);
+    fourth.send(GET);
+    answered = await fourth.until("fine").then(
+      () => true,
+      () => false,
+    );
+  }
+});
