@@ -119,6 +119,17 @@ export class Connection implements Outlet, Peer, Place {
     else this.#stream.drained();
   }
 
+  /**
+   * The system tells of room only when a third of what it holds is read: of megabytes, a slow client needs longer for
+   * that than one has that does not read at all. Some room is there before.
+   */
+  #press(): void {
+    const { late } = this.#output;
+    const all = this.#output.drain();
+    if (this.#output.late > late) this.#since = this.#deps.clock.now();
+    if (all) this.drained();
+  }
+
   /** The client has gone, or the connection broke. */
   closed(): void {
     const { stream, request } = { stream: this.#stream, request: this.#request };
@@ -136,6 +147,7 @@ export class Connection implements Outlet, Peer, Place {
 
   /** Looks after what takes too long. @param now in milliseconds since the epoch */
   beat(now: number): void {
+    if (this.#output.waiting && !this.#ending) this.#press();
     const waited = now - this.#since;
     if (waited >= FORGET_MS) this.#forget();
     if (this.#ending) {

@@ -5,6 +5,8 @@ export class Output {
   readonly #socket: Socket<unknown>;
   #unsent: Buffer[] | undefined;
   #closed = false;
+  /** Bytes that had to wait and have left since. */
+  late = 0;
 
   constructor(socket: Socket<unknown>) {
     this.#socket = socket;
@@ -33,6 +35,7 @@ export class Output {
     const unsent = this.#unsent ?? [];
     for (let bytes = unsent[0]; bytes !== undefined; bytes = unsent[0]) {
       const written = Math.max(0, this.#socket.write(bytes));
+      this.late += written;
       if (written < bytes.length) {
         unsent[0] = bytes.subarray(written);
         return false;
