@@ -198,6 +198,27 @@ test("a client that does not read its answer is cut after 40 s, and its stream h
   }
 });
 
+test("a client that reads a little of its answer now and then is not cut", async () => {
+  await using table = new Table(
+    (request) => new Answer(200, TEXT, request.url.endsWith("/probe") ? "" : "x".repeat(50_000_000)),
+  );
+  using wire = await Wire.to(table.server.port);
+  wire.socket.pause();
+  wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  await eventually(() => table.requests.length > 0);
+  await table.settled();
+  for (let times = 1; times <= 4; times++) {
+    table.clock.turn(30_000);
+    await table.settled();
+    expect([times, table.requests[0]?.left]).toEqual([times, false]);
+    // Far less than the third of what the system holds behind which it tells of room.
+    const enough = times * 400_000;
+    wire.socket.resume();
+    await eventually(() => wire.text.length >= enough);
+    wire.socket.pause();
+  }
+});
+
 test("a body that is read in its time is not cut short by who reads it slowly", async () => {
   let go: (() => void) | undefined;
   await using table = new Table(async (request) => {
