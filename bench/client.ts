@@ -5,6 +5,8 @@ export interface Destination {
   port: number;
   path: string;
   session: boolean;
+  /** What a caller shows; absent: the static token. */
+  token?: string;
 }
 
 export const TOKEN = "bench-token";
@@ -30,7 +32,7 @@ const INITIALIZED = '{"jsonrpc":"2.0","method":"notifications/initialized"}';
 /** Header fields of every request, the same for all that are measured, so that all of them read as much. */
 function fields(method: string, destination: Destination, sessionId: string, accept: string): string {
   let head = `${method} ${destination.path} HTTP/1.1\r\nHost: 127.0.0.1:${destination.port}\r\n`;
-  head += `Authorization: Bearer ${TOKEN}\r\nAccept: ${accept}\r\n`;
+  head += `Authorization: Bearer ${destination.token ?? TOKEN}\r\nAccept: ${accept}\r\n`;
   if (sessionId !== "") head += `Mcp-Session-Id: ${sessionId}\r\nMCP-Protocol-Version: ${PROTOCOL_VERSION}\r\n`;
   return head;
 }

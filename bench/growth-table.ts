@@ -1,9 +1,9 @@
 import { median } from "./statistics.ts";
 import { aligned, show } from "./table.ts";
 
-/** One line of a table: the number that grows, and what was measured at it, every sample. */
+/** One line of a table: the number that grows, or what is different, and what was measured at it, every sample. */
 export interface Step {
-  readonly at: number;
+  readonly at: number | string;
   readonly samples: Record<string, number[]>;
 }
 
@@ -17,7 +17,7 @@ export interface Growth {
 export function renderGrowth({ title, unit, steps }: Growth): string {
   const columns = [...new Set(steps.flatMap(({ samples }) => Object.keys(samples)))];
   const lines = steps.map(({ at, samples }) => [
-    at.toLocaleString("en-US"),
+    typeof at === "string" ? at : at.toLocaleString("en-US"),
     ...columns.map((column) => show(median(samples[column] ?? []))),
   ]);
   return [title, ...aligned([[unit, ...columns], ...lines], Number.POSITIVE_INFINITY)].join("\n");

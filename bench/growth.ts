@@ -1,6 +1,7 @@
 /**
- * How the proxy grows: connections, servers, sessions, sizes of results and numbers of tools, one after the other. What
- * matters is the way down a column: cost per call, per session or per megabyte must not rise with the number.
+ * How the proxy grows: connections, servers, sessions, sizes of results and numbers of tools, one after the other; and
+ * what a call costs with another credential and at another URL. What matters is the way down a column: cost per call, per
+ * session or per megabyte must not rise.
  *
  *   bun bench/growth.ts [--quick] [--proxy PATH] [--out PATH]
  */
@@ -9,7 +10,9 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
+import { logIn } from "../test/oauth/login.ts";
 import type { CallsJob } from "./load-calls.ts";
+import type { Destination } from "./client.ts";
 import { Loader } from "./loader.ts";
 import { type Growth, renderGrowth, type Step } from "./growth-table.ts";
 import { describeMachine } from "./machine.ts";
@@ -61,7 +64,7 @@ function add(step: Step, values: Record<string, number>): void {
 }
 
 async function connections(): Promise<Growth> {
-  const steps = CONNECTIONS.map((at): Step => ({ at, samples: {} }));
+  const steps = CONNECTIONS.map((at) => ({ at, samples: {} }));
   await withTarget("echo", {}, (echo) =>
     withTarget("ours", {}, async (ours) => {
       // The first thousands of calls run before the runtime has compiled their way, whoever makes them.
@@ -166,6 +169,45 @@ async function tools(): Promise<Growth> {
   return { title: "Tools of a filtered server", unit: "tools", steps };
 }
 
+/** Who calls, and where: neither may cost a call anything once the first one was let in. */
+async function ways(): Promise<Growth> {
+  const alice = { password: "correct horse", allowed_tools: ["*:echo", "*:b*"], denied_tools: ["bench:touch"] };
+  const access = { oauth2: { enabled: true, users: { alice }, persistenceDir: "state" } };
+  // Its calls are not kept in the log, as those of people with a name are elsewhere. Its tools have no prefix.
+  const options = { logEnabled: false, toolFilter: { mode: "block", list: ["nothing"] } };
+  const quiet = { command: process.execPath, args: [CHILD], prefix: "", options };
+  const steps: Step[] = [];
+  await withTarget("ours", { access, servers: { quiet } }, async (ours) => {
+    const { access_token: token } = await logIn(`http://127.0.0.1:${ours.destination.port}`);
+    const own = { ...ours.destination, path: "/quiet/mcp" };
+    const all = { ...ours.destination, path: "/mcp" };
+    const callers: Record<string, Destination> = {
+      "a token": own,
+      "a login with permissions": { ...own, token },
+      "a token, at all servers' URL": all,
+      "a login with permissions, at all servers' URL": { ...all, token },
+      "a login with permissions, each call kept in the log": { ...ours.destination, token },
+    };
+    for (const at of Object.keys(callers)) steps.push({ at, samples: {} });
+    for (const destination of Object.values(callers))
+      await calls({ ...ours, destination }, { tool: "echo", connections: 32 });
+    for (let round = 0; round < ROUNDS; round++) {
+      for (const step of steps) {
+        const target = { ...ours, destination: callers[step.at]! };
+        const small = await calls(target, { tool: "echo", connections: 32 });
+        const big = await calls(target, { tool: "big", connections: 4 });
+        add(step, {
+          "per second": small.perSecond,
+          "CPU s per 10,000": small.cpuMs * 10,
+          "1 MB results per second": big.perSecond,
+          "CPU ms per 1 MB": big.cpuMs,
+        });
+      }
+    }
+  });
+  return { title: "Who calls, and where", unit: "caller", steps };
+}
+
 const deadline = setTimeout(() => {
   processes.killAll();
   console.error(`not done within ${DEADLINE_SECONDS} s, given up`);
@@ -174,7 +216,7 @@ const deadline = setTimeout(() => {
 try {
   const machine = describeMachine(root, flags.proxy);
   const growths: Growth[] = [];
-  for (const measure of [connections, servers, sessions, results, tools]) {
+  for (const measure of [connections, servers, sessions, results, tools, ways]) {
     try {
       const growth = await measure();
       growths.push(growth);

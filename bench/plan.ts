@@ -47,17 +47,17 @@ export const FULL: Plan = {
 
 export const QUICK: Plan = {
   rounds: 3,
-  callSeconds: 0.8,
+  callSeconds: 0.7,
   warmSeconds: 0.2,
-  latencyCalls: 1_000,
+  latencyCalls: 600,
   starts: 5,
   sessions: 1_000,
   warmSessions: 200,
   touches: 3,
-  settleMs: 800,
+  settleMs: 600,
   wrk: false,
   peerRounds: 1,
-  peerCalls: 100,
+  peerCalls: 60,
   fetchPeers: false,
   deadlineSeconds: 150,
 };

@@ -31,6 +31,8 @@ export interface TargetOptions {
   upstream: boolean;
   /** What the measured servers of MCP are, beside the child with its four tools. */
   servers?: Record<string, { command: string; args: string[]; env?: Record<string, string> }>;
+  /** `mcpProxy.options`, beside the static token. */
+  access?: Record<string, unknown>;
   peers?: readonly Peer[];
 }
 
@@ -135,7 +137,7 @@ async function startReference(processes: Processes, name: TargetName, command: s
   return { name, pid: child.pid, destination, startMs, stop: () => processes.stop(child) };
 }
 
-function configuration(port: number, { upstream, servers }: TargetOptions): unknown {
+function configuration(port: number, { upstream, servers, access }: TargetOptions): unknown {
   const bench = {
     command: process.execPath,
     args: [CHILD],
@@ -146,7 +148,7 @@ function configuration(port: number, { upstream, servers }: TargetOptions): unkn
       name: "bench",
       version: "1.0.0",
       addr: `127.0.0.1:${port}`,
-      options: { authTokens: [TOKEN] },
+      options: { authTokens: [TOKEN], ...access },
     },
     mcpServers: upstream ? { bench, ...servers } : {},
   };

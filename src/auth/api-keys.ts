@@ -2,11 +2,8 @@ import { createHash, createHmac, randomBytes } from "node:crypto";
 import type { ApiKeyConfig } from "../config/config.ts";
 import type { Principal } from "../policy/principal.ts";
 import { Rights } from "../policy/rights.ts";
-import { Recent } from "../store/recent.ts";
+import { Accepted } from "./accepted.ts";
 import type { Gate, Refusal } from "./gate.ts";
-
-/** Accepted headers that are remembered, so that a key is hashed once and not at each request. */
-const MAX_REMEMBERED = 10_000;
 
 interface Known {
   readonly principal: Principal;
@@ -27,7 +24,7 @@ export class ApiKeys implements Gate {
   #known = new Map<string, Known>();
   #ids = new Set<string>();
   readonly #secret = randomBytes(32);
-  readonly #accepted = new Recent<Principal>(MAX_REMEMBERED);
+  readonly #accepted = new Accepted<Principal>();
 
   /** @returns ids of principals whose rights have changed */
   replace(keys: ReadonlyMap<string, ApiKeyConfig>): string[] {

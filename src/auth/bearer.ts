@@ -1,11 +1,8 @@
 import { createHash, timingSafeEqual } from "node:crypto";
 import { ANONYMOUS } from "../policy/principal.ts";
 import type { Principal } from "../policy/principal.ts";
-import { Recent } from "../store/recent.ts";
+import { Accepted } from "./accepted.ts";
 import type { Gate, Refusal } from "./gate.ts";
-
-/** Accepted headers that are remembered, so that a credential is hashed once and not at each request. */
-const MAX_REMEMBERED = 10_000;
 
 interface Known {
   readonly digest: Buffer;
@@ -19,7 +16,7 @@ interface Known {
 export class TokenGate implements Gate {
   readonly login = false;
   readonly #known: readonly Known[] | undefined;
-  readonly #accepted = new Recent<Principal>(MAX_REMEMBERED);
+  readonly #accepted = new Accepted<Principal>();
 
   /** @param tokens undefined: the endpoint is open; an empty list lets nobody in */
   constructor(tokens: readonly string[] | undefined) {

@@ -1,4 +1,5 @@
 import type { Principal } from "../policy/principal.ts";
+import { Accepted } from "./accepted.ts";
 import type { Gate, Refusal } from "./gate.ts";
 
 /** Knows which access tokens live. */
@@ -21,6 +22,8 @@ export class OAuthGate implements Gate {
   readonly #tokens: Gate | undefined;
   readonly #access: AccessTokens;
   readonly #audience: string;
+  /** Access tokens by the headers they came in. */
+  readonly #bearers = new Accepted<string>();
 
   constructor(tokens: Gate | undefined, access: AccessTokens, audience: string) {
     this.#tokens = tokens;
@@ -35,10 +38,16 @@ export class OAuthGate implements Gate {
 
   check(header: string | null, audience = this.#audience): Principal | Refusal {
     if (header === null) return "missing";
+    const before = this.#bearers.get(header);
+    const again = before === undefined ? undefined : this.#access.bearer(before, audience);
+    if (typeof again === "object") return again;
     const known = this.#tokens?.check(header);
     if (typeof known === "object") return known;
     const bearer = bearerOf(header);
-    return bearer === undefined ? "invalid" : this.#access.bearer(bearer, audience);
+    if (bearer === undefined) return "invalid";
+    const found = this.#access.bearer(bearer, audience);
+    if (typeof found === "object") this.#bearers.set(header, bearer);
+    return found;
   }
 
   learn(header: string | null): Promise<void> | undefined {

@@ -6,7 +6,7 @@ import type { Guarded } from "../http/door.ts";
 import { endpointExplainer } from "../http/endpoint-page.ts";
 import { HostRule, OriginRule } from "../http/origin.ts";
 import { createPages } from "../http/pages.ts";
-import { PathTable, pathOf } from "../http/paths.ts";
+import { PathTable } from "../http/paths.ts";
 import { plainReplyHeaders } from "../http/reply-headers.ts";
 import type { Incoming } from "../http1/incoming.ts";
 import { viewerOf } from "../http/viewer.ts";
@@ -64,7 +64,7 @@ export function makeDoor(base: Base, { config, rooms, joint }: House, { urls, lo
 
 /** Where a client without a credential reads how to get one (RFC 9728). */
 function metadataUrl(request: Incoming, paths: PathTable, urls: PublicUrls): string | undefined {
-  const path = pathOf(request.url);
+  const { path } = request;
   const local = paths.local(path);
   if (local === undefined) return undefined;
   // Where clients of a stream post is no resource of its own: it belongs to the stream.

@@ -148,7 +148,9 @@ export class Replay {
   /** Remembers what is said on a stream. @returns it as an event */
   say(stream: ResumableStream, number: number, text: string): string {
     const size = text.length + OVERHEAD;
-    const event = joined(`${stream.head}${number}\nevent: message\ndata: ${text}\n\n`);
+    const parts = `${stream.head}${number}\nevent: message\ndata: ${text}\n\n`;
+    // What is said to a session was said to many: they share the text.
+    const event = stream.kind === "call" ? joined(parts) : parts;
     this.#said.push({ stream, number, event, size });
     this.#size += size;
     stream.kept++;

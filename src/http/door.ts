@@ -12,7 +12,6 @@ import { admit, refuse } from "./admit.ts";
 import type { Admission, AdmissionDeps } from "./admit.ts";
 import { isHost } from "./origin.ts";
 import type { Explainer } from "./endpoint-page.ts";
-import { pathOf } from "./paths.ts";
 import type { EndpointPath, PathTable } from "./paths.ts";
 
 /** An endpoint with what protects it. */
@@ -56,7 +55,7 @@ export class Door {
   /** A person has opened an address that is meant for programs: the same refusal, in words. */
   async #toPerson(request: Incoming): Promise<Answer> {
     const answer = await this.#handle(request);
-    const path = this.#deps.paths.find(pathOf(request.url));
+    const path = this.#deps.paths.find(request.path);
     // At the bare base URL there is a page of its own, or, where that is switched off, nothing.
     const endpoint = path !== undefined && path.root !== true;
     if (!endpoint || answer.status < 400) return answer;
@@ -73,7 +72,7 @@ export class Door {
         return refuse(400, "Bad request: the Host header is no host", this.#deps.plain);
       this.#host = host;
     }
-    const path = this.#deps.paths.find(pathOf(request.url));
+    const path = this.#deps.paths.find(request.path);
     const room = path === undefined ? undefined : this.#deps.rooms.get(path.server);
     if (room === undefined || (path?.root === true && !isForClients(request))) return this.#page(request);
     const learning = room.gate.learn?.(request.headers.get("authorization"));

@@ -9,6 +9,7 @@ import type { Framing } from "./chunked-body.ts";
 import { Incoming } from "./incoming.ts";
 import type { Peer } from "./incoming.ts";
 import { BodyBroken, IncomingBody } from "./incoming-body.ts";
+import type { BodySource } from "./incoming-body.ts";
 import { Output } from "./output.ts";
 import { BadRequest, readHead } from "./request-head.ts";
 import type { Place, RequestHead } from "./request-head.ts";
@@ -55,7 +56,7 @@ export interface ConnectionDeps {
  * One client's connection (HTTP/1.1, RFC 9112): reads a request, waits for its answer, writes it, and goes on to the
  * next. What a client sends ahead, does not read or does not finish costs a bounded amount of memory and time.
  */
-export class Connection implements Outlet, Peer, Place {
+export class Connection implements BodySource, Outlet, Peer, Place {
   readonly #socket: Socket<Connection>;
   readonly #deps: ConnectionDeps;
   readonly #output: Output;
@@ -272,7 +273,7 @@ export class Connection implements Outlet, Peer, Place {
       this.#awaitsContinue = head.expectsContinue && rest.length === 0;
       this.#since = this.#deps.clock.now();
     }
-    const request = new Incoming(head, this, new IncomingBody(whole, () => this.#wanted()));
+    const request = new Incoming(head, this, new IncomingBody(whole, this));
     this.#request = request;
     if (!head.keepsAlive) this.#last = true;
     let answer: Answer | Promise<Answer>;
@@ -306,8 +307,7 @@ export class Connection implements Outlet, Peer, Place {
     return true;
   }
 
-  /** Somebody reads the body, and takes more of it. */
-  #wanted(): void {
+  wanted(): void {
     if (this.#framing === undefined || this.#answered || this.#ending) return;
     if (this.#awaitsContinue) {
       this.#awaitsContinue = false;

@@ -7,6 +7,12 @@ const NOTHING = Buffer.alloc(0);
 /** The client left, or broke its own framing, in the middle of a body; or the answer was given before its end. */
 export class BodyBroken extends Error {}
 
+/** Where a body comes from. */
+export interface BodySource {
+  /** Somebody begins to read it, or there is room again. */
+  wanted(): void;
+}
+
 /** The body of a request, while it comes. */
 export class IncomingBody {
   /** Where all of it came at once, as it nearly always does. */
@@ -15,16 +21,15 @@ export class IncomingBody {
   #over: boolean;
   #broken = false;
   #wake: (() => void) | undefined;
-  readonly #more: () => void;
+  readonly #source: BodySource;
 
   /**
    * @param whole the body, where all of it is here already
-   * @param more called when somebody begins to read, and when there is room again
    */
-  constructor(whole: Buffer | undefined, more: () => void) {
+  constructor(whole: Buffer | undefined, source: BodySource) {
     this.#over = whole !== undefined;
     this.#whole = whole;
-    this.#more = more;
+    this.#source = source;
   }
 
   /** All of it, if it is here and nobody has begun to read it. */
@@ -75,14 +80,14 @@ export class IncomingBody {
     for (;;) {
       const part = this.#take();
       if (part.length > 0) {
-        if (!this.#over) this.#more();
+        if (!this.#over) this.#source.wanted();
         return part;
       }
       if (this.#broken) throw new BodyBroken("the body did not come to its end");
       if (this.#over) return undefined;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
-        this.#more();
+        this.#source.wanted();
       });
     }
   }

@@ -35,6 +35,11 @@ export class Incoming {
     return this.#head.url;
   }
 
+  /** Of the URL, without the query. */
+  get path(): string {
+    return this.#head.path;
+  }
+
   get headers(): RequestHeaders {
     return this.#head.headers;
   }

@@ -5,6 +5,8 @@ export interface RequestHead {
   readonly method: string;
   /** Absolute, in the one form of the URL standard. */
   readonly url: string;
+  /** Of it, without the query. */
+  readonly path: string;
   readonly headers: RequestHeaders;
   /** Bytes of the body, or how its end is found. */
   readonly body: number | "chunked";
@@ -79,9 +81,11 @@ export function readHead(text: string, scheme: "http" | "https", place: Place): 
   const connection = tokensOf(headers.get("connection"));
   const expectation = headers.get("expect")?.toLowerCase();
   if (expectation !== undefined && expectation !== "100-continue") throw new BadRequest(417, "Expectation failed");
+  const { href, pathname } = urlOf(target, authority ?? headers.get("host"), scheme);
   return {
     method,
-    url: urlOf(target, authority ?? headers.get("host"), scheme),
+    url: href,
+    path: pathname,
     headers,
     body: framingOf(headers, version),
     keepsAlive: version === "1.1" && !connection.includes("close"),
@@ -113,7 +117,7 @@ function authorityOf(target: string): string | undefined {
   return /^https?:\/\/([^/?#@\\]+)(?=[/?]|$)/i.exec(target)?.[1] ?? bad("the request target");
 }
 
-function urlOf(target: string, host: string | null, scheme: string): string {
+function urlOf(target: string, host: string | null, scheme: string): URL {
   if (target.includes("#")) bad("the request target");
   const path = target.startsWith("/") || target === "*" ? target : target.replace(/^https?:\/\/[^/?]+/i, "");
   // The standard would take it for a slash, and what stands in front of us would not.
@@ -123,10 +127,10 @@ function urlOf(target: string, host: string | null, scheme: string): string {
   // Without a host the standard would take it from the path.
   const named = host === null || host === "" || /[^\x21-\x7e]|[/?#@\\]/.test(host) ? NO_HOST : host;
   const url = URL.parse(`${scheme}://${named}${rest}`);
-  if (url !== null) return url.href;
+  if (url !== null) return url;
   // A header that is no host is refused where the answer to that is made; in a target it is as wrong as the rest of it.
   if (!target.startsWith("/") && target !== "*") bad("the request target");
-  return URL.parse(`${scheme}://${NO_HOST}${rest}`)?.href ?? bad("the request target");
+  return URL.parse(`${scheme}://${NO_HOST}${rest}`) ?? bad("the request target");
 }
 
 /** What stands from there on, without the blanks around it. An expression would look at a run of n blanks n times. */

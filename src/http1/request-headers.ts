@@ -16,7 +16,10 @@ export class RequestHeaders implements Iterable<readonly [name: string, value: s
   }
 
   get(name: string): string | null {
-    return this.#fields.get(name) ?? this.#fields.get(name.toLowerCase()) ?? null;
+    const value = this.#fields.get(name);
+    if (value !== undefined) return value;
+    const key = name.toLowerCase();
+    return key === name ? null : (this.#fields.get(key) ?? null);
   }
 
   has(name: string): boolean {

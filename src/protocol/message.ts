@@ -1,4 +1,5 @@
 import { recordOf } from "./parsed.ts";
+import { ownText } from "./own-text.ts";
 import { isAt, lastOf, members, numberAt, oneLine } from "./json.ts";
 import type { Edit, Member, Span } from "./json.ts";
 import { STRICT_LIMIT, quickParts, slowParts } from "./message-parts.ts";
@@ -124,6 +125,11 @@ export class Message {
   /** The same message with an edit. */
   with(edit: Edit): Message {
     return Message.read(this.edited(edit), "upstream") as Message;
+  }
+
+  /** The same message, which keeps nothing alive of what came together with it: many may hold it, and for long. */
+  apart(): Message {
+    return Message.read(ownText(this.text), "upstream") as Message;
   }
 
   /** The parsed params, for the few messages the proxy answers itself. */

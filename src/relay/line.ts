@@ -304,7 +304,7 @@ export class Line {
 
   #outside(message: Message, connection: Connection): void {
     if (message.kind === "request") this.question(message, undefined, connection);
-    else this.notification(message, undefined);
+    else this.notification(message.apart(), undefined);
   }
 
   /** A request of the server, from the stream of an exchange or from nowhere in particular. */

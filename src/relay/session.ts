@@ -1,9 +1,9 @@
+import { ownText } from "../protocol/own-text.ts";
 import { ErrorCode, errorText, notificationText } from "../protocol/errors.ts";
 import type { Message } from "../protocol/message.ts";
 import type { Principal } from "../policy/principal.ts";
 import { InFlight } from "../store/in-flight.ts";
 import type { Connection } from "../upstream/connection.ts";
-import { copied } from "../upstream/line-reader.ts";
 import type { Client, EventStream } from "./ends.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Line } from "./line.ts";
@@ -162,7 +162,7 @@ export class Session implements Asked {
     const stream = this.#streams.at(-1);
     if (stream !== undefined) return stream.push(text);
     // It may wait for long, and not with all that the server said together with it.
-    this.#backlog.push(copied(text));
+    this.#backlog.push(ownText(text));
     this.#backlogSize += text.length;
     while (this.#backlog.length > BACKLOG_MESSAGES || this.#backlogSize > BACKLOG_CHARACTERS) {
       this.#backlogSize -= this.#backlog.shift()?.length ?? 0;

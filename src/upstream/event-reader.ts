@@ -1,3 +1,4 @@
+import { ownText } from "../protocol/own-text.ts";
 import { createParser } from "eventsource-parser";
 import type { EventSourceMessage, EventSourceParser } from "eventsource-parser";
 
@@ -117,7 +118,7 @@ export class EventReader {
     this.#tooLarge = false;
     this.#parser.reset();
     const end = /[\r\n]*$/.exec(line)?.[0] ?? "";
-    this.#skipped = { head: copied(head), tail: copied(line.slice(-TAIL_CHARS)), chars: this.#held - end.length };
+    this.#skipped = { head: ownText(head), tail: ownText(line.slice(-TAIL_CHARS)), chars: this.#held - end.length };
     this.#clear();
     this.#sink.oversized(this.#skipped.head);
   }
@@ -128,7 +129,7 @@ export class EventReader {
     const ending = /[\r\n]*$/.exec(tail)?.[0] ?? "";
     const found = EVENT_END.exec(ending + text);
     if (found === null) {
-      this.#skipped = { head, tail: copied((tail + text).slice(-TAIL_CHARS)), chars: chars + text.length };
+      this.#skipped = { head, tail: ownText((tail + text).slice(-TAIL_CHARS)), chars: chars + text.length };
       return "";
     }
     const end = found.index + found[0].length - ending.length;
@@ -145,9 +146,4 @@ function dataIn(lines: string): string {
     .filter((line) => !/^(?:id|event|retry):/.test(line))
     .map((line) => line.replace(/^data: ?/, ""))
     .join("\n");
-}
-
-/** A piece of a long string keeps all of it in memory. */
-function copied(text: string): string {
-  return Buffer.from(text).toString();
 }

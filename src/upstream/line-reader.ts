@@ -1,3 +1,5 @@
+import { ownText } from "../protocol/own-text.ts";
+
 /** Where a `LineReader` delivers. */
 export interface LineSink {
   /** One line without its line feed; a carriage return before it is taken off too. */
@@ -80,15 +82,15 @@ export class LineReader {
   #grow(text: string, bytes: number): void {
     this.#bytes += bytes;
     if (this.#skipping) {
-      this.#tail = copied((this.#tail + text.slice(-TAIL_CHARS)).slice(-TAIL_CHARS));
+      this.#tail = ownText((this.#tail + text.slice(-TAIL_CHARS)).slice(-TAIL_CHARS));
       return;
     }
     this.#parts.push(text);
     if (this.#bytes <= this.#maxBytes) return;
     const held = this.#parts.join("");
     // These two live as long as the line.
-    this.#head = copied(held.slice(0, HEAD_CHARS));
-    this.#tail = copied(held.slice(-TAIL_CHARS));
+    this.#head = ownText(held.slice(0, HEAD_CHARS));
+    this.#tail = ownText(held.slice(-TAIL_CHARS));
     this.#parts = [];
     this.#skipping = true;
     this.#sink.oversized(this.#head);
@@ -112,9 +114,4 @@ export class LineReader {
 
 function withoutReturn(text: string, start: number, end: number): string {
   return text.slice(start, end > start && text.charCodeAt(end - 1) === 13 ? end - 1 : end);
-}
-
-/** A text of its own: a piece of a long one keeps the whole of that alive in this engine. */
-export function copied(text: string): string {
-  return Buffer.from(text).toString();
 }

@@ -12,6 +12,8 @@ const FLOOD = 100_000;
 const MEGABYTE = 1024 * 1024;
 /** Ten seconds after the load all is as before. */
 const SETTLED_MS = 10_000;
+/** Where nothing happens any more, the runtime looks only every 30 s for memory that it can give back. */
+const GIVEN_BACK_MS = 40_000;
 
 describe("clients that misbehave leave nothing behind:", () => {
   const place = new Place();
@@ -54,6 +56,7 @@ describe("clients that misbehave leave nothing behind:", () => {
       "POST /it/mcp HTTP/1.1\r\nHost: 127.",
     ];
     for (let sent = 0; sent < count; sent += 100) {
+      const hung = ledger.count("hang");
       const sockets = await Promise.all(Array.from({ length: 100 }, () => dial(port)));
       await Promise.all(
         sockets.map(async (socket, n) => {
@@ -61,6 +64,8 @@ describe("clients that misbehave leave nothing behind:", () => {
           await new Promise<void>((resolve) => void socket.write(kinds[n % kinds.length] ?? "", () => resolve()));
         }),
       );
+      // A reset takes back what the other side has not read yet.
+      await until("their calls have reached the server", () => ledger.count("hang") >= hung + 25);
       for (const [n, socket] of sockets.entries()) {
         if (n % 2 === 0) socket.resetAndDestroy();
         else socket.destroy();
@@ -73,7 +78,7 @@ describe("clients that misbehave leave nothing behind:", () => {
     expect(await client.call("nonce", { nonce: "well" })).toBe("well");
     await until("processes as before", () => childrenOf(pid).length === before.children, SETTLED_MS);
     await until("descriptors as before", () => descriptorsOf(pid) <= before.descriptors + 3, SETTLED_MS);
-    const deadline = Date.now() + SETTLED_MS;
+    const deadline = Date.now() + GIVEN_BACK_MS;
     for (;;) {
       const more = memoryOf(pid) - before.memory;
       if (more < 20 * MEGABYTE) return;
@@ -83,13 +88,11 @@ describe("clients that misbehave leave nothing behind:", () => {
   }
 
   test("a thousand that vanish in the middle of a call, a stream, a body, a header", async () => {
-    const hung = ledger.count("hang");
     await vanish(VANISHING);
-    await until("their calls have reached the server", () => ledger.count("hang") >= hung + VANISHING / 4);
     await asBefore();
     const { servers } = (await (await fetch(`${proxy.url}/status`)).json()) as { servers: Record<string, object> };
     expect(servers["it"]).toMatchObject({ state: "ready", restarts: 0 });
-  }, 60_000);
+  }, 90_000);
 
   test("fifty that never read what they asked for", async () => {
     const sockets = await Promise.all(Array.from({ length: 50 }, () => dial(port)));
@@ -111,7 +114,7 @@ describe("clients that misbehave leave nothing behind:", () => {
     expect(memoryOf(proxy.process.pid) - before.memory).toBeLessThan(250 * MEGABYTE);
     for (const socket of sockets) socket.destroy();
     await asBefore();
-  }, 60_000);
+  }, 90_000);
 
   test("two hundred that send headers or bodies byte by byte, and the others are served meanwhile", async () => {
     const slow = await Promise.all(Array.from({ length: 200 }, () => dial(port)));
@@ -129,7 +132,7 @@ describe("clients that misbehave leave nothing behind:", () => {
     }
     for (const socket of slow) socket.destroy();
     await asBefore();
-  }, 60_000);
+  }, 90_000);
 
   test("a flood of 100,000 notifications reaches who reads, harms nobody else, and is forgotten", async () => {
     // As part of a call: all of them, in order, before its answer.
@@ -156,7 +159,7 @@ describe("clients that misbehave leave nothing behind:", () => {
     await events.close();
     for (const socket of lazy) socket.destroy();
     await asBefore();
-  }, 90_000);
+  }, 120_000);
 
   async function sessionOf(): Promise<string> {
     const made = new HttpClient(client.url);
