@@ -12,7 +12,7 @@ import { BodyBroken, IncomingBody } from "./incoming-body.ts";
 import type { BodySource } from "./incoming-body.ts";
 import { Output } from "./output.ts";
 import { BadRequest, readHead } from "./request-head.ts";
-import type { RequestHead } from "./request-head.ts";
+import type { Place, RequestHead } from "./request-head.ts";
 
 /** Longest head of a request. */
 const MAX_HEAD_BYTES = 16 * 1_024;
@@ -56,7 +56,7 @@ export interface ConnectionDeps {
  * One client's connection (HTTP/1.1, RFC 9112): reads a request, waits for its answer, writes it, and goes on to the
  * next. What a client sends ahead, does not read or does not finish costs a bounded amount of memory and time.
  */
-export class Connection implements BodySource, Outlet, Peer {
+export class Connection implements BodySource, Outlet, Peer, Place {
   readonly #socket: Socket<Connection>;
   readonly #deps: ConnectionDeps;
   readonly #output: Output;
@@ -93,6 +93,12 @@ export class Connection implements BodySource, Outlet, Peer {
     this.#output = new Output(socket);
     // A broken connection has none any more, and somebody who may ask then would take it for a Unix socket, and trust it.
     this.address = deps.unix ? null : (socket.remoteAddress ?? null);
+  }
+
+  get here(): string {
+    const { localAddress, localPort } = this.#socket;
+    if (this.#deps.unix || localAddress === undefined) return "localhost";
+    return `${localAddress.includes(":") ? `[${localAddress}]` : localAddress}:${localPort}`;
   }
 
   /** Something has come. */
@@ -235,7 +241,9 @@ export class Connection implements BodySource, Outlet, Peer {
     if (end === -1) return false;
     const text = this.#input.toString("latin1", start, end);
     const head =
-      text === this.#lastText && this.#lastHead !== undefined ? this.#lastHead : readHead(text, this.#deps.scheme);
+      text === this.#lastText && this.#lastHead !== undefined
+        ? this.#lastHead
+        : readHead(text, this.#deps.scheme, this);
     this.#lastText = text;
     this.#lastHead = head;
     this.#begin(head, behind(this.#input, end + END_OF_HEAD.length));
@@ -324,7 +332,9 @@ export class Connection implements BodySource, Outlet, Peer {
       return;
     }
     const length = typeof body === "string" ? Buffer.byteLength(body) : body.byteLength;
-    const lines = answerHead(answer, { length, closes }, date);
+    // Who answered may have left out a body that GET would have, and zero would be a lie (RFC 9110 section 8.6).
+    const unsaid = method === "HEAD" && length === 0;
+    const lines = answerHead(answer, { length: unsaid ? "until the end" : length, closes }, date);
     this.#answered = true;
     const size = Buffer.byteLength(lines);
     if (bodiless || length === 0) this.#say(lines, size);

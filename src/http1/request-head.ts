@@ -18,6 +18,12 @@ export interface RequestHead {
   readonly version: "1.0" | "1.1";
 }
 
+/** What a client has connected to. */
+export interface Place {
+  /** A host, and its port where it has one. */
+  readonly here: string;
+}
+
 /** Why a request is not looked at. */
 export class BadRequest extends Error {
   readonly status: number;
@@ -41,9 +47,10 @@ const NO_HOST = "nowhere.invalid";
  * that read the same bytes could see two different requests, for that is how requests are smuggled past the one in
  * front: no line folding, no blank before a colon, no bare line feed, no second length, no length beside chunks.
  * @param scheme of the connection
+ * @param place where the client has connected to
  * @throws BadRequest with the status to answer
  */
-export function readHead(text: string, scheme: "http" | "https"): RequestHead {
+export function readHead(text: string, scheme: "http" | "https", place: Place): RequestHead {
   const lines = text.split("\r\n");
   const [, method = "", target = "", version] = REQUEST_LINE.exec(lines[0] ?? "") ?? bad("the request line");
   // Methods are told apart by case; what is built on the Fetch standard would take `get` for GET (RFC 9110 section 9.1).
@@ -63,7 +70,11 @@ export function readHead(text: string, scheme: "http" | "https"): RequestHead {
     seen.add(key);
     headers.add(key, value);
   }
-  if (version === "1.1" && !headers.has("host")) bad("the Host header is missing");
+  if (!headers.has("host")) {
+    if (version === "1.1") bad("the Host header is missing");
+    // Health checks of load balancers name none. No web page can make a browser do that, so no foreign name hides here.
+    headers.set("host", place.here);
+  }
   const authority = authorityOf(target);
   // The target says more exactly what is meant, and a server must not look at the header then (RFC 9112 section 3.2.2).
   if (authority !== undefined) headers.set("host", authority);

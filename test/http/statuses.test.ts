@@ -171,6 +171,16 @@ describe("methods", () => {
   }
 });
 
+describe("health checks of load balancers, which speak HTTP/1.0 and name no host", () => {
+  for (const [line, status] of [
+    ["OPTIONS / HTTP/1.0", 204],
+    ["HEAD /health HTTP/1.0", 200],
+    ["GET /readyz HTTP/1.0", 200],
+  ] as const) {
+    test(line, async () => expect((await exchange(proxy.port, `${line}\r\n\r\n`)).status).toBe(status));
+  }
+});
+
 describe("initialize", () => {
   test("is answered as JSON with the server's own introduction and a session of visible ASCII", async () => {
     const answer = await new HttpClient(client.url).initialize();

@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test";
+import { connect } from "node:net";
 import { Answer } from "../../src/http1/answer.ts";
 import { TEXT, echo, serve } from "./server.ts";
 import { Wire, ask } from "./wire.ts";
@@ -152,6 +153,17 @@ describe("understood:", () => {
   }
 });
 
+test("HTTP/1.0 that names no host means the address it came to", async () => {
+  const text = await ask(server.port, "GET /health HTTP/1.0\r\n\r\n");
+  const host = `127.0.0.1:${server.port}`;
+  expect(understood(text)).toMatchObject({ url: `http://${host}/health`, headers: { host } });
+  await using six = serve(echo, undefined, { at: { hostname: "::1", port: 0 } });
+  using wire = new Wire(connect(six.port, "::1"));
+  wire.send("GET / HTTP/1.0\r\n\r\n");
+  await wire.closed;
+  expect(understood(wire.text)).toMatchObject({ url: `http://[::1]:${six.port}/` });
+});
+
 describe("a connection", () => {
   test("is used again, with the same head and with another", async () => {
     using wire = await Wire.to(server.port);
@@ -231,6 +243,11 @@ describe("an answer", () => {
         typeof body === "string" ? "Content-Length: 4" : body instanceof Buffer ? "Content-Length: 5" : "chunked",
       );
     }
+  });
+  test("to HEAD says nothing of the length where who answered left out the body", async () => {
+    await using bare = serve(() => new Answer(200, TEXT));
+    expect(await ask(bare.port, `HEAD / HTTP/1.1\r\n${LAST}`)).not.toContain("Content-Length");
+    expect(await ask(bare.port, `GET / HTTP/1.1\r\n${LAST}`)).toContain("Content-Length: 0");
   });
   test("of 204 and 304 has neither length nor body, whatever the handler says", async () => {
     for (const status of [204, 304]) {
