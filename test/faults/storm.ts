@@ -1,6 +1,6 @@
 import { HttpClient } from "../http/client.ts";
 import { Launched, Place, faulty } from "../daemon/launch.ts";
-import { seeded } from "./chance.ts";
+import { seeded } from "../support/seeded.ts";
 import { childrenOf } from "./footprint.ts";
 import { Ledger } from "./ledger.ts";
 

@@ -1,16 +1,12 @@
-/** Numbers that come again with the same seed (Tommy Ettinger's mulberry32). */
+import { seeded } from "../support/seeded.ts";
+
+/** Numbers that come again with the same seed. */
 export class Dice {
-  #state: number;
+  /** In [0, 1). */
+  readonly next: () => number;
 
   constructor(seed: number) {
-    this.#state = seed;
-  }
-
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296;
+    this.next = seeded(seed);
   }
 
   below(count: number): number {

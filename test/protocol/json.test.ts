@@ -12,7 +12,8 @@ import {
   splice,
   splitArray,
 } from "../../src/protocol/json.ts";
-import { randomJson, seeded } from "./random-json.ts";
+import { seeded } from "../support/seeded.ts";
+import { randomJson } from "./random-json.ts";
 
 const ROUNDS = 400;
 

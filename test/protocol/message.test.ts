@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import { ambiguityOf } from "../../src/protocol/ambiguity.ts";
 import { Message } from "../../src/protocol/message.ts";
-import { randomJson, seeded } from "./random-json.ts";
+import { seeded } from "../support/seeded.ts";
+import { randomJson } from "./random-json.ts";
 
 function read(text: string, from: "client" | "upstream" = "client"): Message {
   const message = Message.read(text, from);

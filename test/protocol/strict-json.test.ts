@@ -4,7 +4,8 @@ import { Message } from "../../src/protocol/message.ts";
 import { quickParts, slowParts } from "../../src/protocol/message-parts.ts";
 import type { MessageParts } from "../../src/protocol/message-parts.ts";
 import { endOfValue, skipSpace } from "../../src/protocol/strict-json.ts";
-import { randomJson, seeded } from "./random-json.ts";
+import { seeded } from "../support/seeded.ts";
+import { randomJson } from "./random-json.ts";
 
 /** What the grammar says of a whole text. */
 function accepted(text: string): boolean {

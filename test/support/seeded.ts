@@ -1,4 +1,4 @@
-/** Chance that is the same for the same seed: a failure can be played again. */
+/** Numbers in [0, 1) that are the same for the same seed (mulberry32): a failure can be played again. */
 export function seeded(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
