@@ -1,5 +1,6 @@
 import { ErrorCode } from "../protocol/errors.ts";
-import { skipSpace, splitArray } from "../protocol/json.ts";
+import { splitArray } from "../protocol/json.ts";
+import { skipSpace } from "../protocol/strict-json.ts";
 import { Message } from "../protocol/message.ts";
 import { allowsBatches } from "../protocol/versions.ts";
 import type { Reply } from "../relay/ends.ts";

@@ -1,5 +1,6 @@
 import type { ToolFilter } from "../config/config.ts";
-import { filterArray, find, skipSpace, splice } from "../protocol/json.ts";
+import { filterArray, find, splice } from "../protocol/json.ts";
+import { skipSpace } from "../protocol/strict-json.ts";
 import { stringAt } from "../protocol/message.ts";
 
 /** Whether a filter lets a tool through. Names are compared exactly. */

@@ -1,7 +1,5 @@
 import { endOfString, endOfValue, skipSpace } from "./strict-json.ts";
 
-export { skipSpace };
-
 /**
  * Positions inside JSON text. The relay replaces ids, tokens and names where they stand and leaves every other
  * character as it came: a number beyond 2^53 or a lone surrogate does not survive `parse` and `stringify`.

@@ -1,6 +1,6 @@
-import { endOfObject, foldCase, isAt, isJSON, members, skipSpace, skipValue } from "./json.ts";
+import { endOfObject, foldCase, isAt, isJSON, members, skipValue } from "./json.ts";
 import type { Member, Span } from "./json.ts";
-import { endOfString, endOfValue } from "./strict-json.ts";
+import { endOfString, endOfValue, skipSpace } from "./strict-json.ts";
 
 /** Up to there our own reading of JSON is faster than the parser's, which makes values; from 1,500 characters on it is not. */
 export const STRICT_LIMIT = 1_024;

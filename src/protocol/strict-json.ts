@@ -6,6 +6,7 @@
  * Behind the end of a text stands NaN, which is no character of anything.
  */
 
+// As in json.ts: imported from one place, a call took 5 to 13% more CPU time (two runs).
 const QUOTE = 34;
 const BACKSLASH = 92;
 const COMMA = 44;

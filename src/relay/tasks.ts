@@ -1,4 +1,5 @@
-import { filterArray, find, members, skipSpace, splice } from "../protocol/json.ts";
+import { filterArray, find, members, splice } from "../protocol/json.ts";
+import { skipSpace } from "../protocol/strict-json.ts";
 import { stringAt } from "../protocol/message.ts";
 import type { Message } from "../protocol/message.ts";
 import { digestOf } from "../store/kept.ts";

@@ -1,4 +1,5 @@
-import { elements, find, skipSpace } from "../protocol/json.ts";
+import { elements, find } from "../protocol/json.ts";
+import { skipSpace } from "../protocol/strict-json.ts";
 import { stringAt } from "../protocol/message.ts";
 import type { Connection } from "./connection.ts";
 

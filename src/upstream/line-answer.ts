@@ -1,4 +1,5 @@
-import { members, skipSpace, skipValue, splitArray } from "../protocol/json.ts";
+import { members, skipValue, splitArray } from "../protocol/json.ts";
+import { skipSpace } from "../protocol/strict-json.ts";
 
 /**
  * Which of our requests an answer belonged to that was too long to be kept, as far as its ends tell. Only members of

@@ -1,4 +1,4 @@
-import { skipSpace } from "../protocol/json.ts";
+import { skipSpace } from "../protocol/strict-json.ts";
 import type { ParamHeader } from "../protocol/eras/param-headers.ts";
 import { paramHeaders } from "../protocol/eras/param-headers.ts";
 import { asString, getKey } from "../protocol/eras/object-text.ts";

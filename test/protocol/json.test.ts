@@ -7,11 +7,11 @@ import {
   isJSON,
   members,
   oneLine,
-  skipSpace,
   skipValue,
   splice,
   splitArray,
 } from "../../src/protocol/json.ts";
+import { skipSpace } from "../../src/protocol/strict-json.ts";
 import { seeded } from "../support/seeded.ts";
 import { randomJson } from "./random-json.ts";
 

@@ -1,4 +1,5 @@
-import { find, skipSpace } from "../../src/protocol/json.ts";
+import { find } from "../../src/protocol/json.ts";
+import { skipSpace } from "../../src/protocol/strict-json.ts";
 import { PATIENCE_MS } from "../fixtures/relay-server.ts";
 import type { Parsed } from "../fixtures/relay-server.ts";
 

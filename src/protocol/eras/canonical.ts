@@ -1,4 +1,5 @@
-import { elements, members, skipSpace } from "../json.ts";
+import { elements, members } from "../json.ts";
+import { skipSpace } from "../strict-json.ts";
 
 /** Deeper than any arguments in use; below it the text counts as it is. */
 const MAX_DEPTH = 64;

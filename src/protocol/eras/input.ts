@@ -1,4 +1,5 @@
-import { members, skipSpace, splitArray } from "../json.ts";
+import { members, splitArray } from "../json.ts";
+import { skipSpace } from "../strict-json.ts";
 import { QUESTIONS } from "./names.ts";
 import { asString, getKey, isObject, removeKeys } from "./object-text.ts";
 

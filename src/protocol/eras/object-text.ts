@@ -1,4 +1,5 @@
-import { elements, members, skipSpace } from "../json.ts";
+import { elements, members } from "../json.ts";
+import { skipSpace } from "../strict-json.ts";
 
 /**
  * Members of JSON objects that are given as text: what is not touched keeps every character, which a number beyond

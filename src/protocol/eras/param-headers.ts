@@ -1,4 +1,5 @@
-import { find, skipSpace } from "../json.ts";
+import { find } from "../json.ts";
+import { skipSpace } from "../strict-json.ts";
 import { stringAt } from "../message.ts";
 import { decodeHeader, encodeHeader } from "./header-value.ts";
 

@@ -11,7 +11,8 @@ import {
   setKey,
   setMeta,
 } from "./object-text.ts";
-import { members, skipSpace, splice } from "../json.ts";
+import { members, splice } from "../json.ts";
+import { skipSpace } from "../strict-json.ts";
 
 /**
  * A legacy server's result for a modern client.
